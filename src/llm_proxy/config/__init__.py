@@ -1,0 +1,1 @@
+"""From environment and file to settings."""

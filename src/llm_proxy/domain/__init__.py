@@ -1,0 +1,1 @@
+"""What everything else speaks about: values without behaviour at the edges."""

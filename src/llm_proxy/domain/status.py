@@ -1,0 +1,100 @@
+"""What the page and `/ready` may know of the running proxy: plain values, no secrets."""
+
+import msgspec
+
+
+class KeyStatus(msgspec.Struct):
+    """State of one target.
+
+    Attributes:
+        id: The target's id, `upstream-1/key-1`.
+        label: `key-1 …ab12`.
+        state: `ready`, `cooling` (limited), `refused` (key rejected), `no_credit`, `open`
+            (breaker), `half_open`.
+        back_in_s: Seconds until it is asked again; None when ready.
+        cause: Fault name behind the state; None when ready.
+        source: `header`, `body` or `guess`: where the cool-down's length came from.
+        models: Models limited on this key right now, at most 20, with seconds left.
+        in_flight: Attempts under way.
+        attempts: Since start.
+        failures: Since start, rate limits included.
+        rate_limited: Since start.
+        recent: Last 60 attempts, oldest first: 0 ok, 1 rate limited, 2 failed.
+    """
+
+    id: str
+    label: str
+    state: str
+    back_in_s: float | None = None
+    cause: str | None = None
+    source: str | None = None
+    models: dict[str, float] = {}
+    in_flight: int = 0
+    attempts: int = 0
+    failures: int = 0
+    rate_limited: int = 0
+    recent: list[int] = []
+
+
+class UpstreamStatus(msgspec.Struct):
+    """State of one upstream and its keys."""
+
+    name: str
+    address: str
+    formats: list[str]
+    models: list[str]
+    keys: list[KeyStatus]
+
+
+class Totals(msgspec.Struct):
+    """Counts of finished requests, as their clients saw them.
+
+    Attributes:
+        requests: All records.
+        ok: Outcome `ok`.
+        rescued: `ok` after more than one attempt.
+        client_errors: Outcomes `client_error` and `refused`.
+        failed: Outcomes `rate_limited`, `upstream_error`, `cut`.
+        rate_limited: Outcome `rate_limited`.
+        rate_limits_met: Attempts that met a rate limit, rescued ones included.
+        client_gone: Outcome `client_gone`.
+        attempts: All attempts.
+        input_tokens: Known input tokens, cached ones included.
+        output_tokens: Known output tokens.
+    """
+
+    requests: int = 0
+    ok: int = 0
+    rescued: int = 0
+    client_errors: int = 0
+    failed: int = 0
+    rate_limited: int = 0
+    rate_limits_met: int = 0
+    client_gone: int = 0
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class StoreStatus(msgspec.Struct):
+    """State of the record store.
+
+    Attributes:
+        kind: `sqlite` or `memory`.
+        state: `ok`, or `degraded` (writing fails; records wait or are lost).
+        problem: One line when degraded or in memory, without secrets.
+        path: The file, or None.
+        free_bytes: Free space beside it, or None.
+        queued: Records waiting to be written.
+        written: Since start.
+        dropped: Lost since start.
+    """
+
+    kind: str
+    state: str
+    problem: str | None = None
+    path: str | None = None
+    free_bytes: int | None = None
+    queued: int = 0
+    written: int = 0
+    dropped: int = 0

@@ -1,0 +1,1 @@
+"""What each API format means: events, errors, usage."""
