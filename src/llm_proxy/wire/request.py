@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import httptools
 
-from ..domain.errors import RequestError
+from llm_proxy.domain.errors import RequestError
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -36,11 +36,11 @@ class Request:
         content_length: The declared body length; None when chunked; 0 without a body.
         keep_alive: Whether the client allows another request on its connection.
         body: The whole body once complete.
+        parts: Pieces of a body that came in several; None once joined.
         head_at: Loop time (s) at which the head was complete; set by the server.
     """
 
     __slots__ = (
-        "_parts",
         "body",
         "content_length",
         "fields",
@@ -50,6 +50,7 @@ class Request:
         "is_complete",
         "keep_alive",
         "method",
+        "parts",
         "path",
         "peer",
         "query",
@@ -72,7 +73,7 @@ class Request:
         self.received_bytes = 0
         self.head_at = 0.0
         self.peer: tuple[str, int] | None = None
-        self._parts: list[bytes] | None = None
+        self.parts: list[bytes] | None = None
 
     @property
     def expects_continue(self) -> bool:
@@ -207,12 +208,12 @@ class RequestReader:
         request, sink = self._request, self._sink
         assert request is not None
         assert sink is not None
-        if not request.body and request._parts is None:
+        if not request.body and request.parts is None:
             request.body = data
-        elif request._parts is None:
-            request._parts = [request.body, data]
+        elif request.parts is None:
+            request.parts = [request.body, data]
         else:
-            request._parts.append(data)
+            request.parts.append(data)
         request.received_bytes += len(data)
         sink.on_body(request, len(data))
 
@@ -220,9 +221,9 @@ class RequestReader:
         request, sink = self._request, self._sink
         if self._is_offer or request is None or sink is None:
             return
-        if request._parts is not None:
-            request.body = b"".join(request._parts)
-            request._parts = None
+        if request.parts is not None:
+            request.body = b"".join(request.parts)
+            request.parts = None
         request.is_complete = True
         self._request = None
         sink.on_complete(request)
@@ -231,7 +232,7 @@ class RequestReader:
 def discard_body(request: Request) -> None:
     """Forget what came of the body; used for requests that were refused by their head."""
     request.body = b""
-    request._parts = None
+    request.parts = None
 
 
 def check_head(request: Request) -> None:

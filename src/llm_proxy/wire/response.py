@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import httptools
 
-from ..domain.errors import ResponseError
+from llm_proxy.domain.errors import ResponseError
 
 MAX_HEAD_BYTES = 256 * 1024
 MAX_HEADER_FIELDS = 1000
@@ -105,7 +105,7 @@ class ResponseReader:
             error = wrapped.__context__
             raise error if isinstance(error, Exception) else wrapped from None
         except httptools.HttpParserError as error:
-            if not self.is_complete:
+            if not self._is_whole():
                 raise ResponseError(str(error.args[0])[:100] if error.args else "") from None
             self.has_surplus = True
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
@@ -117,6 +117,9 @@ class ResponseReader:
             self.is_complete = True
         self.can_continue = False
         return self.is_complete
+
+    def _is_whole(self) -> bool:
+        return self.is_complete  # a call, as type checkers do not see the parser's callbacks
 
     # httptools' callbacks, in the order in which they come.
 

@@ -1,0 +1,506 @@
+"""One client's connection: requests in order, one at a time, and every bound on it.
+
+A connection serves one request at a time; pipelined ones wait in order, unread bytes wait in the
+kernel. The handler sees a request twice: when its head is there (so that a refusal costs no body)
+and when its body is. Afterwards the connection belongs to the exchange until `finish`.
+
+Budget: one `data_received`, two handler calls and no timer operation per request.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol, cast
+
+import msgspec
+
+from llm_proxy.domain.errors import RequestError
+from llm_proxy.wire.request import Request, RequestReader, discard_body
+
+from .bodies import BodySpace
+from .timers import Wheel
+
+LINGER_S = 2.0
+"""How long a refused client may go on sending, so that it reads the answer before the reset."""
+LINGER_BYTES = 8 * 1024 * 1024
+SMALL_BODY_BYTES = 64 * 1024
+"""A refused request's body up to this size is read and dropped; beyond it the connection ends.
+Bodies up to it need no reservation."""
+MAX_PIPELINED = 64
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds on everything a client can grow; sizes in bytes, times in seconds.
+
+    Attributes:
+        max_body_bytes: Largest request body.
+        max_connections: Client connections; more are answered 503.
+        max_bodies_bytes: All request bodies together; beyond it reading waits.
+        head_s: From a head's first byte to its last.
+        body_idle_s: Silence within a body.
+        keepalive_s: Silence between requests.
+        stall_s: A client that takes nothing of its answer for so long is gone.
+    """
+
+    max_body_bytes: int = 64 * 1024 * 1024
+    max_connections: int = 10_000
+    max_bodies_bytes: int = 512 * 1024 * 1024
+    head_s: float = 10.0
+    body_idle_s: float = 60.0
+    keepalive_s: float = 75.0
+    stall_s: float = 300.0
+
+
+class Handler(Protocol):
+    """Who answers."""
+
+    def on_head(self, client: "ClientConnection", request: Request) -> bool:
+        """Decide by the head alone; False: refused, `client.refuse` has been called."""
+
+    def on_request(self, client: "ClientConnection", request: Request) -> None:
+        """The body is whole; answer with `client.write` and `client.finish`."""
+
+    def error_answer(self, error: RequestError, request: Request | None) -> bytes:
+        """Return a whole answer, `connection: close` included, for a request that is broken."""
+
+
+class Flow(Protocol):
+    """A source of bytes that can be slowed."""
+
+    def pause(self) -> None:
+        """Stop reading from it."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class Home(Protocol):
+    """What a connection needs of its server.
+
+    Attributes:
+        connections: Where it registers itself.
+        is_draining: No further request is taken.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    wheel: Wheel
+    handler: Handler
+    limits: Limits
+    bodies: BodySpace
+    connections: "set[ClientConnection]"
+    is_draining: bool
+    refused_connections: int
+
+
+class State(IntEnum):
+    """Life of a client's connection. Only `_go` changes it, along `_NEXT`."""
+
+    IDLE, BODY, SKIP, BUSY, LINGER, CLOSED = range(6)
+
+
+IDLE, BODY, SKIP, BUSY, LINGER, CLOSED = State
+
+_NEXT = {
+    IDLE: {BODY, SKIP, LINGER, CLOSED},  # no request, or a head is coming
+    BODY: {BUSY, LINGER, CLOSED},  # admitted, the body is coming
+    SKIP: {IDLE, LINGER, CLOSED},  # refused, a small body is dropped
+    BUSY: {IDLE, LINGER, CLOSED},  # an exchange owns the connection
+    LINGER: {CLOSED},  # the last answer is written, input is dropped
+    CLOSED: set[State](),
+}
+
+
+class ClientConnection(asyncio.Protocol):
+    """Owns a client's transport; one request at a time.
+
+    Attributes:
+        on_gone: Called once if the client hangs up while its request is served.
+        flow: Paused while the client does not take what is written.
+        is_open: The client can still be written to.
+        is_choked: The client takes nothing right now.
+        wants_bytes: Body bytes it waits for space for.
+        sent_bytes: Bytes written since the request's head.
+    """
+
+    __slots__ = (
+        "_current",
+        "_discarded",
+        "_drained",
+        "_error",
+        "_is_reading",
+        "_queue",
+        "_reader",
+        "_reserved",
+        "_server",
+        "_state",
+        "_transport",
+        "due",
+        "flow",
+        "is_choked",
+        "is_open",
+        "on_gone",
+        "peer",
+        "sent_bytes",
+        "slot",
+        "wants_bytes",
+    )
+
+    def __init__(self, server: Home) -> None:
+        self._server = server
+        self._transport = cast("asyncio.Transport", None)
+        self._reader = RequestReader(self)
+        self._state = IDLE
+        self._current: Request | None = None
+        self._queue: deque[Request] | None = None
+        self._error: RequestError | None = None
+        self._discarded = 0
+        self._drained: asyncio.Future[None] | None = None
+        self._is_reading = True
+        self._reserved = 0
+        self.due = 0.0
+        self.slot = 0
+        self.flow: Flow | None = None
+        self.is_choked = False
+        self.is_open = False
+        self.on_gone: Callable[[], None] | None = None
+        self.peer: tuple[str, int] | None = None
+        self.sent_bytes = 0
+        self.wants_bytes = 0
+
+    def _go(self, state: State) -> None:
+        if state not in _NEXT[self._state]:
+            raise AssertionError(f"client connection: {self._state.name} to {state.name}")
+        self._state = state
+
+    # What an exchange does.
+
+    @property
+    def will_close(self) -> bool:
+        """Whether the connection ends with this answer, which its head must say."""
+        request = self._current
+        return (
+            request is None
+            or not request.keep_alive
+            or self._error is not None
+            or self._server.is_draining
+        )
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; dropped when the client is gone."""
+        if self.is_open:
+            self.sent_bytes += len(data)
+            self._transport.write(data)
+
+    def finish(self) -> None:
+        """The answer is whole: serve the next request or close."""
+        will_close = self.will_close
+        self._release_current()
+        if not self.is_open:
+            return
+        if will_close and not (self._error and not self._server.is_draining):
+            self._close()
+            return
+        self._go(IDLE)
+        if self._queue or self._error:
+            self._server.loop.call_soon(self._next)
+        else:
+            self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.keepalive_s)
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer a request whose body has not been read; see SMALL_BODY_BYTES."""
+        request = self._current
+        self.write(answer)
+        if not self.is_open or request is None:
+            return
+        length = request.content_length
+        if self.will_close or length is None or length > SMALL_BODY_BYTES:
+            self._linger()
+        else:
+            self._go(SKIP)
+
+    def abort(self) -> None:
+        """Cut the connection; what was written may not arrive."""
+        if self._state is not CLOSED and self._transport is not None:
+            self.is_open = False
+            self._transport.abort()
+
+    async def drained(self) -> None:
+        """Wait until the client takes more, or is gone."""
+        if self.is_choked and self.is_open:
+            if self._drained is None:
+                self._drained = self._server.loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is under way."""
+        if self._state is IDLE and self._reader.is_idle:
+            self._close()
+
+    def go_on(self) -> None:
+        """There is space for the body now."""
+        self._reserved += self.wants_bytes
+        self.wants_bytes = 0
+        if self._state is BODY:
+            self._read_on()
+            self._arm_body()
+        else:
+            self._release_bytes()
+
+    # asyncio's callbacks.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        server = self._server
+        self._transport = cast("asyncio.Transport", transport)
+        self.is_open = True
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.peer = (peer[0], peer[1])
+        if len(server.connections) >= server.limits.max_connections or server.is_draining:
+            server.refused_connections += 1
+            error = RequestError(503, "too many connections; try again", code="overloaded")
+            self.write(server.handler.error_answer(error, None))
+            self._linger()
+            return
+        server.connections.add(self)
+        server.wheel.arm(self, server.loop.time() + server.limits.keepalive_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is LINGER or self._error is not None:
+            self._discard(data)
+            return
+        try:
+            self._reader.feed(data)
+        except RequestError as error:
+            self._on_error(error)
+            return
+        self._after_feed()
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > LINGER_BYTES:
+            self.abort()
+
+    def _after_feed(self) -> None:
+        state = self._state
+        if state is BODY:
+            if not self.wants_bytes:
+                self._arm_body()
+        elif state is IDLE:
+            if not self._reader.is_idle and self._current is None:
+                now = self._server.loop.time()
+                limit = now + self._server.limits.head_s
+                if not self.due or self.due > limit:
+                    self._server.wheel.arm(self, limit)
+        elif self._queue:
+            self._stop_reading()
+
+    def eof_received(self) -> None:
+        # A client that closes its sending side has left: clients of this kind of service wait
+        # with both sides open, and an answer to nobody costs money.
+        self._hang_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hang_up()
+        self._state = CLOSED
+        self._server.wheel.disarm(self)
+        self._server.connections.discard(self)
+        self._reader.close()
+        self._release_current()
+
+    def pause_writing(self) -> None:
+        self.is_choked = True
+        if self.flow is not None:
+            self.flow.pause()
+        self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.stall_s)
+
+    def resume_writing(self) -> None:
+        self.is_choked = False
+        if self._state is BUSY:
+            self._server.wheel.disarm(self)
+        if self.flow is not None:
+            self.flow.resume()
+        self._wake_drained()
+
+    # RequestSink.
+
+    def on_head(self, request: Request) -> None:
+        request.peer = self.peer
+        if self._current is None and not self._queue:
+            self._admit(request)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        if len(self._queue) >= MAX_PIPELINED:
+            raise RequestError(429, "too many pipelined requests", code="rate_limit_exceeded")
+        self._queue.append(request)
+
+    def on_body(self, request: Request, size: int) -> None:
+        if self._state is SKIP and request is self._current:
+            discard_body(request)
+            if request.received_bytes > SMALL_BODY_BYTES:
+                self._linger()
+            return
+        if request.received_bytes > self._server.limits.max_body_bytes:
+            raise self._too_large()
+        if request is self._current and request.received_bytes > SMALL_BODY_BYTES:
+            missing = request.received_bytes - self._reserved
+            if missing > 0 and not self.wants_bytes:
+                self._reserve(missing)
+
+    def on_complete(self, request: Request) -> None:
+        if request is not self._current:
+            return
+        if self._state is SKIP:
+            self._go(IDLE)
+            self._release_current()
+            self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.keepalive_s)
+        elif self._state is BODY:
+            self._start(request)
+
+    # The connection's own steps.
+
+    def _admit(self, request: Request) -> None:
+        server = self._server
+        request.head_at = server.loop.time()
+        self._current = request
+        self.sent_bytes = 0
+        if not server.handler.on_head(self, request):
+            if self._state is IDLE and self.is_open:
+                self._go(SKIP)
+            return
+        length = request.content_length
+        if length is not None and length > server.limits.max_body_bytes:
+            raise self._too_large()
+        self._go(BODY)
+        if length and length > SMALL_BODY_BYTES:
+            self._reserve(length)
+        if request.expects_continue and length != 0:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _start(self, request: Request) -> None:
+        self._go(BUSY)
+        self._server.handler.on_request(self, request)
+
+    def _next(self) -> None:
+        """Serve what was pipelined behind the request just answered."""
+        if self._state is not IDLE or not self.is_open or self._current is not None:
+            return
+        if self._queue:
+            request = self._queue.popleft()
+            try:
+                self._admit(request)
+                if request.is_complete:
+                    if self._state is BODY:
+                        self._start(request)
+                    elif self._state is SKIP:
+                        self.on_complete(request)
+                        self._server.loop.call_soon(self._next)
+            except RequestError as error:
+                self._on_error(error)
+            return
+        if self._error is not None:
+            broken, self._error = self._error, None
+            self._on_error(broken)
+            return
+        self._read_on()
+
+    def _on_error(self, error: RequestError) -> None:
+        """Answer a broken request, after those in front of it."""
+        if self._state is BUSY or self._queue:
+            self._error = error
+            self._stop_reading()
+            if self._state is IDLE:
+                self._server.loop.call_soon(self._next)
+            return
+        if self._state in (LINGER, CLOSED):
+            return
+        self.write(self._server.handler.error_answer(error, self._current))
+        self._linger()
+
+    def _too_large(self) -> RequestError:
+        limit = self._server.limits.max_body_bytes // (1024 * 1024)
+        return RequestError(
+            413,
+            f"the request body is larger than {limit} MB (MAX_BODY_MB)",
+            code="request_too_large",
+        )
+
+    def _linger(self) -> None:
+        if not self.is_open:
+            return
+        self._go(LINGER)
+        self._release_current()
+        self._server.wheel.arm(self, self._server.loop.time() + LINGER_S)
+        self._read_on()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _close(self) -> None:
+        self.is_open = False
+        self._transport.close()
+
+    def _hang_up(self) -> None:
+        self.is_open = False
+        callback, self.on_gone = self.on_gone, None
+        self.flow = None
+        self._wake_drained()
+        if callback is not None:
+            callback()
+
+    def _wake_drained(self) -> None:
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    def _reserve(self, size: int) -> None:
+        if self._server.bodies.reserve(self, size):
+            self._reserved += size
+            return
+        self.wants_bytes = size
+        self._stop_reading()
+        self._arm_body()
+
+    def _release_bytes(self) -> None:
+        if self._reserved:
+            size, self._reserved = self._reserved, 0
+            self._server.bodies.release(size)
+
+    def _release_current(self) -> None:
+        self._current = None
+        self.on_gone = None
+        self.flow = None
+        self.wants_bytes = 0
+        self._release_bytes()
+
+    def _arm_body(self) -> None:
+        server = self._server
+        server.wheel.arm(self, server.loop.time() + server.limits.body_idle_s)
+
+    def _stop_reading(self) -> None:
+        if self._is_reading and self.is_open:
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if not self._is_reading and self.is_open:
+            self._is_reading = True
+            self._transport.resume_reading()
+
+    def on_due(self, now: float) -> None:
+        """Wheel: the deadline of the current state passed."""
+        if self._state is BUSY:
+            if self.is_choked:
+                self._transport.abort()
+        elif self._state is LINGER or (self._state is IDLE and self._reader.is_idle):
+            self._close() if not self.is_choked else self.abort()
+        elif self.wants_bytes:
+            self._on_error(RequestError(503, "too many large requests at once", code="overloaded"))
+        else:
+            self._on_error(RequestError(408, "the request did not arrive in time", code="timeout"))
