@@ -140,16 +140,17 @@ class ResponseReader:
             raise HeadTooLargeError("answer head too large")
 
     def on_headers_complete(self) -> None:
-        if self.is_complete:
+        parser = self._parser
+        if self.is_complete or parser is None:
             return
-        status = self._parser.get_status_code()
+        status = parser.get_status_code()
         if 100 <= status < 200:
             if status == 101:
                 raise ResponseError("the upstream switches protocols unasked")
             self._is_interim = True
             return
         self._is_interim = False
-        if self._parser.get_http_version() not in ("1.1", "1.0"):
+        if parser.get_http_version() not in ("1.1", "1.0"):
             raise ResponseError("not an HTTP/1.1 answer")
         self._in_head = False
         fields = dict(self._headers)
@@ -171,9 +172,10 @@ class ResponseReader:
             self._sink.on_data(data)
 
     def on_message_complete(self) -> None:
-        if self._is_interim or self.is_complete:
+        parser = self._parser
+        if self._is_interim or self.is_complete or parser is None:
             self._is_interim = False
             return
         self.is_complete = True
-        if self._until_close or not self._parser.should_keep_alive():
+        if self._until_close or not parser.should_keep_alive():
             self.can_continue = False

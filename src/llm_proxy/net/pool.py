@@ -1,0 +1,135 @@
+"""Open connections waiting for work, kept apart by target, newest first.
+
+Apart by (upstream, key), although connections carry no key: a provider may bind what it knows of
+a key to the connection, and no mistake here can then send one key's request where another's
+answer comes back. Newest first keeps the warm ones warm and lets the others age out.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from llm_proxy.domain.target import Target
+
+from .dial import Dialer, DialError
+from .timers import Wheel
+from .upstream import UpstreamConnection
+
+IDLE_S = 55.0
+"""Below the 60 s after which common load balancers drop idle connections."""
+MAX_IDLE = 1024
+MAX_WARM = 8
+
+
+class Pool:
+    """The connections of one target."""
+
+    __slots__ = ("_all", "_dialer", "_idle", "_is_closed", "_loop", "_wheel", "target")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, wheel: Wheel, dialer: Dialer, target: Target
+    ) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self._dialer = dialer
+        self._idle: list[UpstreamConnection] = []
+        self._all: set[UpstreamConnection] = set()
+        self._is_closed = False
+        self.target = target
+
+    def take(self) -> UpstreamConnection | None:
+        """Return a usable idle connection, or None."""
+        idle = self._idle
+        now = self._loop.time()
+        while idle:
+            connection = idle.pop()
+            if connection.is_usable(now):
+                return connection
+            connection.abort()
+        return None
+
+    async def open(self) -> UpstreamConnection:
+        """Return a fresh connection.
+
+        Raises:
+            DialError: It could not be had.
+        """
+        connection = await self._dialer.dial(
+            self.target.upstream, lambda: UpstreamConnection(self._loop, self._wheel, self)
+        )
+        self._all.add(connection)
+        return connection
+
+    async def warm(self) -> None:
+        """Open one connection ahead of the first request; failing is no matter yet."""
+        try:
+            connection = await self.open()
+        except DialError:
+            return
+        self.put(connection)
+
+    def put(self, connection: UpstreamConnection) -> None:
+        """Take a free connection back."""
+        if self._is_closed or len(self._idle) >= MAX_IDLE:
+            connection.abort()
+            return
+        if connection.answers == 1:
+            self._dialer.remember_session(self.target.upstream, connection)
+        self._idle.append(connection)
+        connection.set_due(self._loop.time() + IDLE_S)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection of this pool is closed."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close what is idle now and the rest when it is done."""
+        self._is_closed = True
+        for connection in list(self._idle):
+            connection.abort()
+        self._idle.clear()
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """(open, idle) connections."""
+        return len(self._all), len(self._idle)
+
+
+class Pools:
+    """One pool for every target of the configuration."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: Wheel, dialer: Dialer) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self._dialer = dialer
+        self._pools: dict[str, Pool] = {}
+
+    def __getitem__(self, target: Target) -> Pool:
+        return self._pools[target.id]
+
+    def configure(self, targets: Iterable[Target]) -> None:
+        """Have pools for `targets`; those of others, or of changed ones, are closed."""
+        wanted = {target.id: target for target in targets}
+        for name, pool in list(self._pools.items()):
+            if wanted.get(name) != pool.target:
+                pool.close()
+                del self._pools[name]
+        for name, target in wanted.items():
+            if name not in self._pools:
+                self._pools[name] = Pool(self._loop, self._wheel, self._dialer, target)
+
+    async def warm(self) -> None:
+        """Open a connection for each of the first targets."""
+        pools = list(self._pools.values())[:MAX_WARM]
+        await asyncio.gather(*(pool.warm() for pool in pools))
+
+    def sizes(self) -> tuple[int, int]:
+        """(open, idle) connections of all pools."""
+        sizes = [pool.sizes for pool in self._pools.values()]
+        return sum(size[0] for size in sizes), sum(size[1] for size in sizes)
+
+    def close(self) -> None:
+        """Close all pools."""
+        for pool in self._pools.values():
+            pool.close()

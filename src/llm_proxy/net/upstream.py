@@ -1,0 +1,291 @@
+"""One connection to an upstream: one request in flight, its answer handed to a sink by callback.
+
+A connection goes back to its pool only after a whole answer with nothing behind it, with the
+request fully written; bytes that nobody asked for end it. Callbacks only translate into the
+fault table's words; what follows is decided elsewhere.
+"""
+
+import asyncio
+import select
+import socket
+from enum import IntEnum
+from typing import Protocol, cast
+
+from llm_proxy.domain.errors import ResponseError
+from llm_proxy.domain.faults import BODY_CUT, GARBAGE, HEAD_TOO_LARGE, RESET, Fault
+from llm_proxy.wire.response import HeadTooLargeError, ResponseReader
+
+from .timers import Wheel
+
+LARGE_BODY_BYTES = 64 * 1024
+"""From this size on head and body are written apart, which saves a copy of the body."""
+
+
+class AnswerSink(Protocol):
+    """Who gets an answer."""
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The final head, names in lower case."""
+
+    def on_data(self, data: bytes) -> None:
+        """A piece of the body, framing removed."""
+
+    def on_end(self) -> None:
+        """The answer is whole; the connection is already somebody else's."""
+
+    def on_broken(self, fault: Fault, reason: str) -> None:
+        """No more will come; the connection is gone."""
+
+    def on_late(self, now: float) -> None:
+        """The deadline set by `set_due` passed; the connection still lives."""
+
+
+class Home(Protocol):
+    """Where a connection goes when it is free."""
+
+    def put(self, connection: "UpstreamConnection") -> None:
+        """Take it back for the next request."""
+
+    def forget(self, connection: "UpstreamConnection") -> None:
+        """It is closed."""
+
+
+class State(IntEnum):
+    """Life of a connection. Only `_go` changes it, along `_NEXT`."""
+
+    CONNECTING, IDLE, WAITING, RELAYING, CLOSED = range(5)
+
+
+CONNECTING, IDLE, WAITING, RELAYING, CLOSED = State
+
+_NEXT = {
+    CONNECTING: {IDLE, CLOSED},
+    IDLE: {WAITING, CLOSED},  # acquired from the pool
+    WAITING: {RELAYING, IDLE, CLOSED},  # request written, head not seen
+    RELAYING: {IDLE, CLOSED},  # body flows to the sink
+    CLOSED: set[State](),
+}
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Owns one transport and reads the answers on it.
+
+    Attributes:
+        answers: Whole answers read so far; 0 = fresh.
+        idle_since: Loop time since which it waits in its pool.
+    """
+
+    __slots__ = (
+        "_home",
+        "_is_reading",
+        "_loop",
+        "_reader",
+        "_sink",
+        "_state",
+        "_transport",
+        "_wheel",
+        "answers",
+        "due",
+        "idle_since",
+        "slot",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: Wheel, home: Home) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self._home = home
+        self._reader = ResponseReader()
+        self._sink: AnswerSink | None = None
+        self._state = CONNECTING
+        self._transport = cast("asyncio.Transport", None)
+        self._is_reading = True
+        self.answers = 0
+        self.due = 0.0
+        self.slot = 0
+        self.idle_since = 0.0
+
+    def _go(self, state: State) -> None:
+        if state not in _NEXT[self._state]:
+            raise AssertionError(f"upstream connection: {self._state.name} to {state.name}")
+        self._state = state
+
+    # What an attempt does.
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a byte of the current answer has come."""
+        return self._reader.has_begun
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, for what it knows of TLS."""
+        return self._transport
+
+    def send(
+        self, head: bytes, body: bytes, sink: AnswerSink, *, is_head_request: bool = False
+    ) -> None:
+        """Write a request; `sink` gets the answer."""
+        self._go(WAITING)
+        self._sink = sink
+        self._reader.start(self, is_head_request=is_head_request)
+        if len(body) < LARGE_BODY_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+
+    def hand_over(self, sink: AnswerSink) -> None:
+        """Give the rest of the answer to another sink."""
+        self._sink = sink
+
+    def set_due(self, due: float) -> None:
+        """Call the sink's `on_late` at loop time `due`; replaces an earlier deadline."""
+        self._wheel.arm(self, due)
+
+    def clear_due(self) -> None:
+        """Have no deadline."""
+        self.due = 0.0
+
+    def pause(self) -> None:
+        """Read no more: the client is slower than the upstream."""
+        if self._is_reading and self._state in (WAITING, RELAYING):
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._is_reading and self._state in (WAITING, RELAYING):
+            self._is_reading = True
+            self._transport.resume_reading()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading is paused."""
+        return not self._is_reading
+
+    def abort(self) -> None:
+        """Close at once, without a word to the sink."""
+        self._sink = None
+        self._close()
+
+    def is_usable(self, now: float) -> bool:
+        """Return whether the connection can take a request: open, idle and silent.
+
+        A connection that became idle in this very turn of the loop has not been polled since;
+        bytes behind its last answer may wait in the kernel and would become the next answer.
+        """
+        if self._state is not IDLE or self._transport.is_closing():
+            return False
+        return self.idle_since < now or not self._is_readable()
+
+    # asyncio's callbacks.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._go(IDLE)
+        self.idle_since = self._loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is not RELAYING and self._state is not WAITING:
+            self._close()  # bytes nobody asked for: never hand them to the next request
+            return
+        reader = self._reader
+        try:
+            reader.feed(data)
+        except HeadTooLargeError:
+            self._break(HEAD_TOO_LARGE, "the answer's head is too large")
+            return
+        except ResponseError as error:
+            self._break(self._garbage(), str(error))
+            return
+        if reader.is_complete:
+            self._complete()
+
+    def eof_received(self) -> None:
+        self._on_gone("closed by the upstream")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._on_gone(type(exc).__name__ if exc is not None else "closed by the upstream")
+        self._close()
+
+    # ResponseSink.
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        if self._state is WAITING:
+            self._go(RELAYING)
+            if self._sink is not None:
+                self._sink.on_head(status, headers)
+
+    def on_data(self, data: bytes) -> None:
+        if self._sink is not None:
+            self._sink.on_data(data)
+
+    # The connection's own steps.
+
+    def _garbage(self) -> Fault:
+        return BODY_CUT if self._state is RELAYING else GARBAGE
+
+    def _complete(self) -> None:
+        sink, self._sink = self._sink, None
+        self.answers += 1
+        if self._state is CLOSED:
+            return
+        reader = self._reader
+        if (
+            reader.can_continue
+            and not reader.has_surplus
+            and not self._transport.is_closing()
+            and not self._transport.get_write_buffer_size()
+        ):
+            self.resume()
+            self._go(IDLE)
+            self.idle_since = self._loop.time()
+            self._home.put(self)
+        else:
+            self._close()
+        if sink is not None:
+            sink.on_end()
+
+    def _on_gone(self, reason: str) -> None:
+        if self._state not in (WAITING, RELAYING):
+            self._close()
+        elif self._reader.feed_eof():
+            self._complete()
+        elif self._state is RELAYING:
+            self._break(BODY_CUT, reason)
+        else:
+            self._break(GARBAGE if self._reader.has_begun else RESET, reason)
+
+    def _break(self, fault: Fault, reason: str) -> None:
+        sink, self._sink = self._sink, None
+        self._close()
+        if sink is not None:
+            sink.on_broken(fault, reason)
+
+    def _close(self) -> None:
+        if self._state is CLOSED:
+            return
+        self._state = CLOSED
+        self._wheel.disarm(self)
+        self._reader.close()
+        self._home.forget(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _is_readable(self) -> bool:
+        sock = self._transport.get_extra_info("socket")
+        if sock is None:
+            return False
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def on_due(self, now: float) -> None:
+        """Wheel: the deadline passed."""
+        if self._state is IDLE:
+            self._close()
+        elif self._sink is not None:
+            self._sink.on_late(now)
