@@ -72,17 +72,34 @@ def load(
     return settings
 
 
-def from_process(argv_config: str | None = None) -> Settings:
+def from_process(argv_config: str | None = None, *, known_key: Secret | None = None) -> Settings:
     """Return the settings of this process.
 
     Args:
         argv_config: The path behind `--config`, if any.
+        known_key: As `load`.
 
     Raises:
         ConfigError: As `load`.
     """
     path = Path(argv_config) if argv_config else None
-    return load(os.environ, config_path=path, cwd=Path.cwd())
+    return load(os.environ, config_path=path, cwd=Path.cwd(), known_key=known_key)
+
+
+def examine_process(argv_config: str | None = None) -> tuple[Settings, list[ConfigError]]:
+    """Return the settings of this process and what stops its start, writing nothing.
+
+    Raises:
+        ConfigError: The file cannot be read at all.
+    """
+    path = Path(argv_config) if argv_config else None
+    return examine(os.environ, config_path=path, cwd=Path.cwd(), make_key=False)
+
+
+def generated_key(settings: Settings) -> Secret | None:
+    """Return the access key if it was generated rather than configured."""
+    is_generated = settings.origins.get("my_access_key") == "generated"
+    return settings.access_keys[0].secret if is_generated and settings.access_keys else None
 
 
 def process_environ() -> dict[str, str]:

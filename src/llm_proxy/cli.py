@@ -1,0 +1,169 @@
+"""The commands: serve (default), demo, check, config, health, version.
+
+Each imports what it needs when it runs, so that `config`, `version` and the container's health
+check never pay for the server. A bad configuration is one line on stderr and exit code 2.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_proxy import __version__
+from llm_proxy.domain.errors import ConfigError
+from llm_proxy.domain.secret import Secret
+
+if TYPE_CHECKING:
+    from llm_proxy.config.settings import Settings
+
+# ruff: noqa: PLC0415 - imports stand inside the commands on purpose, see above
+
+_DEMO_BLANKS = (
+    "PROXY_FORMATS",
+    "PROXY_MODELS",
+    "MODEL_MAP",
+    "MODEL_FALLBACKS",
+    "OUTBOUND_PROXY",
+    "LLM_PROXY_CONFIG",
+)
+"""Variables that describe real upstreams and mean nothing to the built-in one."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 good, 1 bad findings, 2 bad configuration."""
+    options = _parser().parse_args(argv)
+    commands = {
+        "serve": _serve,
+        "demo": _demo,
+        "check": _check,
+        "config": _config,
+        "health": _health,
+        "version": _version,
+    }
+    try:
+        return commands[options.command or "serve"](options.config)
+    except ConfigError as error:
+        print(f"llm-proxy: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--config",
+        metavar="PATH",
+        default=argparse.SUPPRESS,
+        help="TOML file (else LLM_PROXY_CONFIG, else ./llm-proxy.toml if present)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="llm-proxy",
+        parents=[shared],
+        description="A highly available proxy between AI clients and LLM providers.",
+        epilog="Settings come from environment variables and the file; see docs/settings.md.",
+    )
+    parser.set_defaults(config=None)
+    parser.add_argument("--version", action="version", version=f"llm-proxy {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text in (
+        ("serve", "serve (the default)"),
+        ("demo", "serve with a built-in provider, to look around without a key"),
+        ("check", "say what is wrong in the configuration and try each upstream and key"),
+        ("config", "print the effective configuration, secrets masked"),
+        ("health", "exit 0 if the proxy on this machine answers, for container health checks"),
+        ("version", "print the version"),
+    ):
+        commands.add_parser(name, help=text, description=text, parents=[shared])
+    return parser
+
+
+def _serve(config: str | None) -> int:
+    from llm_proxy.config.load import from_process, generated_key
+
+    settings = from_process(config)
+    known = generated_key(settings)
+    _show_new_key(settings.has_new_key, known, settings.data_dir)
+    from llm_proxy.app import serve
+
+    return serve(settings, load_again=lambda: from_process(config, known_key=known))
+
+
+def _demo(config: str | None) -> int:
+    """Serve with the built-in provider: two addresses, the first with two keys."""
+    import socket
+
+    from llm_proxy.config.load import generated_key, load, process_environ
+
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    try:
+        first, second = (f"http://127.0.0.1:{one.getsockname()[1]}/v1" for one in sockets)
+        environ = process_environ() | dict.fromkeys(_DEMO_BLANKS, "")
+        environ["PROXY_URL"] = f"{first},{first},{second}"
+        environ["API_KEY"] = "demo-first-key-a1,demo-first-key-a2,demo-second-key-b1"
+        path = Path(config) if config else None
+
+        def load_again(known: Secret | None = None) -> "Settings":
+            return load(environ, config_path=path, cwd=Path.cwd(), demo=True, known_key=known)
+
+        settings = load_again()
+        known = generated_key(settings)
+        _show_new_key(settings.has_new_key, known, settings.data_dir)
+        from llm_proxy.app import serve
+
+        return serve(settings, load_again=lambda: load_again(known), demo_sockets=sockets)
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _show_new_key(is_new: bool, key: Secret | None, data_dir: Path) -> None:
+    from llm_proxy.config.access import FILE
+
+    if key is None:
+        return
+    if is_new:
+        print(f"Access key for your clients, made just now: {key.reveal()}", flush=True)
+    print(f"The access key is kept in {data_dir / FILE}", flush=True)
+
+
+def _check(config: str | None) -> int:
+    from llm_proxy.check import check
+    from llm_proxy.config.load import examine_process
+
+    try:
+        settings, problems = examine_process(config)
+    except ConfigError as error:
+        print(f"FAIL  {error}")
+        return 1
+    has_failed = False
+    for finding in check(settings, problems):
+        has_failed = has_failed or finding.level == "FAIL"
+        print(f"{finding.level:4}  {finding.text}", flush=True)
+    return 1 if has_failed else 0
+
+
+def _config(config: str | None) -> int:
+    from llm_proxy.config.load import examine_process
+    from llm_proxy.config.show import lines
+
+    settings, problems = examine_process(config)
+    for line in lines(settings):
+        print(line)
+    for problem in problems:
+        print(f"llm-proxy: {problem}", file=sys.stderr)
+    return 2 if problems else 0
+
+
+def _health(config: str | None) -> int:
+    from llm_proxy.check import is_healthy
+    from llm_proxy.config.load import examine_process
+
+    settings, _ = examine_process(config)
+    return 0 if is_healthy(settings.host, settings.port) else 1
+
+
+def _version(_: str | None) -> int:
+    print(f"llm-proxy {__version__}")
+    return 0
