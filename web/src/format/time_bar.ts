@@ -1,0 +1,57 @@
+/** The time bar of a request: where each attempt's phases lie between arrival and end. */
+
+import type { Attempt, RequestRecord } from "../api/types";
+
+export type Phase = "wait" | "connect" | "think" | "answer" | "failed";
+
+/** A stretch of the bar; `from` and `length` in thousandths of its width. */
+export interface Segment {
+  phase: Phase;
+  from: number;
+  length: number;
+}
+
+/** A phase is drawn at least this wide, so that a quick one can be seen. */
+const MIN_LENGTH = 4;
+
+export const WIDTH = 1000;
+
+/** Length of the mark at the end of an answer that broke off. */
+const END_MARK = 12;
+
+function isBegun(attempt: Attempt): boolean {
+  return attempt.status !== undefined && attempt.status < 300 && attempt.first_byte_ms !== undefined;
+}
+
+/** The time that the whole bar stands for, ms; never 0. */
+export function scaleOf(record: RequestRecord): number {
+  const ends = (record.attempts ?? []).map(
+    (attempt) => (attempt.start_ms ?? 0) + (attempt.total_ms ?? 0),
+  );
+  return Math.max(record.total_ms ?? 0, ...ends, 1);
+}
+
+export function segmentsOf(attempt: Attempt, scaleMs: number): Segment[] {
+  const start = attempt.start_ms ?? 0;
+  const end = start + (attempt.total_ms ?? 0);
+  const connected = start + Math.min(attempt.connect_ms ?? 0, end - start);
+  const firstByte =
+    attempt.first_byte_ms === undefined ? end : Math.min(start + attempt.first_byte_ms, end);
+  // An answer that broke off after it had begun: it flowed until its end, which is marked.
+  const flowed = attempt.fault === undefined || isBegun(attempt);
+  const phases: [Phase, number, number][] = [
+    ["wait", Math.max(0, start - (attempt.wait_ms ?? 0)), start],
+    ["connect", start, connected],
+    [flowed ? "think" : "failed", connected, firstByte],
+    [flowed ? "answer" : "failed", firstByte, end],
+  ];
+  if (flowed && attempt.fault !== undefined && attempt.fault !== "client_gone") {
+    phases.push(["failed", end - (scaleMs * END_MARK) / WIDTH, end]);
+  }
+  return phases
+    .filter(([, from, to]) => to > from)
+    .map(([phase, from, to]) => {
+      const length = Math.max(((to - from) / scaleMs) * WIDTH, MIN_LENGTH);
+      return { phase, from: Math.min((from / scaleMs) * WIDTH, WIDTH - length), length };
+    });
+}
