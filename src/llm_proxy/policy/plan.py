@@ -1,0 +1,317 @@
+"""One request's course through its attempts: the exchange only asks "what next?".
+
+    plan.next(now, rng)  ->  Pick: plan.began(target, now), make the attempt, then exactly one of
+                                   plan.answered, plan.failed, plan.gone
+                             Wait: sleep until then, ask again
+                             GiveUp: answer the client with plan.last_word(now)
+
+`committed` may be called in between, when a stream's first content goes to the client; it makes
+a recovered target known at once instead of minutes later. Every call that ends an attempt is
+idempotent, so that the exchange's last door may call `gone` whatever happened before.
+
+Composed of `choose.py` (who), `retry.py` (whether), `budget.py` (how much) and the board (what
+is known); it owns what concerns this request alone: whom it tried, how long it waited, what it
+was told. A chain of fallback models will be one such walk after the other over one account of
+time, and `attempts` and `tried` per model.
+"""
+
+from collections.abc import Callable, Sequence
+
+from llm_proxy.domain.faults import Fault
+from llm_proxy.domain.target import Target
+
+from .board import NO_PROBE, Board
+from .choose import Nothing, Pick, Wait, choose
+from .last_word import LastWord, last_word
+from .limits_seen import Advice
+from .retry import FOREVER, GiveUp, RetryConfig, after_fault
+from .slot import Standing
+
+
+class Plan:
+    """The state of one request between its attempts.
+
+    Attributes:
+        attempts: Connections tried or requests written so far.
+        faults: How attempts ended, oldest first.
+        waited_s: Seconds waited between attempts.
+    """
+
+    __slots__ = (
+        "_advices",
+        "_affinity",
+        "_backoffs",
+        "_board",
+        "_candidates",
+        "_config",
+        "_counted",
+        "_current",
+        "_deadline",
+        "_done_addresses",
+        "_end",
+        "_failed_addresses",
+        "_is_committed",
+        "_is_granted",
+        "_is_repeatable",
+        "_is_retrying",
+        "_is_single_shot",
+        "_model",
+        "_pick",
+        "_probe",
+        "_tried",
+        "_wait",
+        "_wait_at",
+        "attempts",
+        "faults",
+        "waited_s",
+    )
+
+    def __init__(
+        self,
+        board: Board,
+        candidates: Sequence[Target],
+        *,
+        model: str,
+        deadline: float = FOREVER,
+        config: RetryConfig | None = None,
+        is_repeatable: bool = True,
+        affinity: bytes | None = None,
+    ) -> None:
+        """Start without an attempt.
+
+        Args:
+            board: What is known of the targets, shared by all requests.
+            candidates: Targets that serve the model, in configured order; at least one.
+            model: What is asked for; empty if no model is named.
+            deadline: Loop time at which the whole request ends.
+            config: The numbers; the board's by default.
+            is_repeatable: Whether it may be sent again although an upstream may have acted.
+            affinity: What identifies the prompt's prefix, or None.
+
+        Raises:
+            ValueError: There is no candidate; the request should have got its 404.
+        """
+        if not candidates:
+            raise ValueError("a plan needs at least one target")
+        self._board = board
+        self._candidates = candidates
+        self._model = model
+        self._deadline = deadline
+        self._config = config if config is not None else board.config
+        self._is_repeatable = is_repeatable
+        self._affinity = affinity
+        self._tried: dict[str, float] = {}
+        self._failed_addresses: set[str] = set()
+        self._done_addresses: set[str] = set()
+        self._advices: list[Advice | None] = []
+        self._backoffs = 0
+        self._counted = 0
+        self._current: Target | None = None
+        self._probe = NO_PROBE
+        self._pick: Pick | None = None
+        self._wait: Wait | None = None
+        self._wait_at = 0.0
+        self._end: GiveUp | None = None
+        self._is_committed = False
+        self._is_granted = False
+        self._is_retrying = False
+        self._is_single_shot = False
+        self.attempts = 0
+        self.faults: list[Fault] = []
+        self.waited_s = 0.0
+
+    def next(self, now: float, rng: Callable[[], float]) -> Pick | Wait | GiveUp:
+        """Return what to do now. Asking twice changes nothing."""
+        if self._end is not None:
+            return self._end
+        if now >= self._deadline:
+            return self._give_up("deadline")
+        wait = self._wait
+        if wait is not None:
+            if now < wait.until:
+                return wait
+            self.waited_s += now - self._wait_at
+            self._wait = None
+            self._is_granted = True
+        chosen = choose(
+            self._board,
+            self._candidates,
+            model=self._model,
+            tried=self._tried,
+            failed_addresses=self._failed_addresses,
+            done_addresses=self._done_addresses,
+            now=now,
+            rng=rng,
+            deadline=self._deadline,
+            waited_s=self.waited_s,
+            may_doubt=not self._is_single_shot,
+            is_granted=self._is_granted,
+            affinity=self._affinity,
+        )
+        if isinstance(chosen, Pick):
+            self._pick = chosen
+            return chosen
+        if isinstance(chosen, Nothing):
+            return self._give_up(chosen.why)
+        self._wait, self._wait_at = chosen, now
+        if chosen.is_retry:
+            self._backoffs += 1
+            self._board.budget.pause(chosen.until)
+        return chosen
+
+    def began(self, target: Target, now: float) -> None:
+        """Count an attempt that starts."""
+        self.attempts += 1
+        self._counted += 1
+        self._current = target
+        self._probe = self._board.begin(target, self._model, now)
+        pick, self._pick = self._pick, None
+        self._is_granted = False
+        if pick is None:
+            return
+        if pick.is_retry:
+            self._start_retry(target, now)
+        elif pick.why == "last resort":
+            self._is_single_shot = self._is_hopeless(target, pick.standing)
+
+    def replayed(self) -> None:
+        """Count a request that was written a second time within the attempt.
+
+        A stale connection's replay is an attempt to the provider and the record, but none of
+        `MAX_RETRIES`.
+        """
+        self.attempts += 1
+
+    def committed(self, now: float, *, spent_s: float | None = None) -> None:
+        """Learn that content has reached the client: no other attempt from here."""
+        self._is_committed = True
+        self._end_retry()
+        if self._current is not None:
+            self._board.committed(self._current, self._model, now, spent_s=spent_s)
+
+    def answered(self, target: Target, now: float, *, spent_s: float | None = None) -> None:
+        """End the attempt well."""
+        if self._current is None:
+            return
+        self._current = None
+        self._end_retry()
+        self._board.succeeded(target, self._model, now, spent_s=spent_s, probe=self._probe)
+
+    def failed(
+        self,
+        target: Target,
+        fault: Fault,
+        now: float,
+        *,
+        advice: Advice | None = None,
+        rng: Callable[[], float],
+        took_s: float = 0.0,
+    ) -> float | None:
+        """End the attempt with a fault, learn from it and decide whether another may follow.
+
+        Args:
+            target: Who failed.
+            fault: How.
+            now: Loop time.
+            advice: How long the provider asks to wait.
+            rng: Uniform in [0, 1).
+            took_s: How long the attempt took.
+
+        Returns:
+            Seconds the target rests because of it; None = it does not rest.
+        """
+        if self._current is None:
+            return None
+        self._current = None
+        self._end_retry()
+        self.faults.append(fault)
+        self._advices.append(advice)
+        cool_s = self._board.failed(
+            target, self._model, fault, now, advice=advice, rng=rng, probe=self._probe
+        )
+        verdict = after_fault(
+            fault,
+            attempts=self._counted,
+            is_committed=self._is_committed,
+            is_repeatable=self._is_repeatable,
+            backoffs=self._backoffs,
+            advice_s=None if advice is None else advice.wait_s,
+            took_s=took_s,
+            deadline=self._deadline,
+            now=now,
+            rng=rng,
+            config=self._config,
+        )
+        if isinstance(verdict, GiveUp):
+            self._end = verdict
+            return cool_s
+        # A failed probe fails over, but does not ask the same target again.
+        self._tried[target.id] = verdict.same_at if self._probe is NO_PROBE else FOREVER
+        if verdict.is_elsewhere_first:
+            self._failed_addresses.add(target.upstream.address)
+        if verdict.is_address_done:
+            self._done_addresses.add(target.upstream.address)
+        return cool_s
+
+    def gone(self, target: Target) -> None:
+        """End the attempt without a verdict: the client left."""
+        if self._current is None:
+            return
+        self._current = None
+        self._end_retry()
+        self._board.released(target, probe=self._probe)
+
+    def has_alternative(self, now: float) -> bool:
+        """Whether an untried target could still be asked at once.
+
+        A first token that is late is worth a move only then; else waiting on is better.
+        """
+        if self._is_committed or self._counted > self._config.max_retries or now >= self._deadline:
+            return False
+        current = self._current
+        for target in self._candidates:
+            if target is current or target.id in self._tried:
+                continue
+            if target.upstream.address in self._done_addresses:
+                continue
+            if self._board.slot(target).standing(self._model, now) <= Standing.SPENT:
+                return True
+        return False
+
+    def last_word(self, now: float) -> LastWord:
+        """Return what the client is told, from all that was met."""
+        reason = "" if self._end is None else self._end.reason
+        return last_word(
+            self.faults,
+            self._advices,
+            self._board.slots(self._candidates),
+            model=self._model,
+            now=now,
+            reason=reason,
+            attempts=self.attempts,
+        )
+
+    def _give_up(self, reason: str) -> GiveUp:
+        self._end = GiveUp(reason)
+        return self._end
+
+    def _is_hopeless(self, target: Target, standing: Standing) -> bool:
+        """Whether an outage is so certain that one attempt must do.
+
+        Then retries would only multiply it. A first guess at a limit is not that certain.
+        """
+        if standing is not Standing.GUESSED:
+            return True
+        limit = self._board.slot(target).limits.get(self._model)
+        return limit is not None and limit.guesses > 1
+
+    def _start_retry(self, target: Target, now: float) -> None:
+        self._is_retrying = True
+        slot = self._board.slot(target)
+        slot.tokens = self._board.budget.spend(slot.tokens, now)
+        self._board.budget.running += 1
+
+    def _end_retry(self) -> None:
+        if self._is_retrying:
+            self._is_retrying = False
+            self._board.budget.running -= 1

@@ -1,0 +1,181 @@
+"""What is known about one target, and how that makes it stand for a model right now.
+
+A target without a blemish costs one flag test (`is_suspect`); everything else is read only
+where something was learnt.
+"""
+
+from collections import deque
+from enum import IntEnum
+
+from llm_proxy.domain.target import Target
+
+from .affinity import seed_of
+from .breaker import CLOSED, OPEN, Breaker
+from .cooldown import Death, Limit
+
+RECENT = 60
+"""Attempts shown per key on the page."""
+
+PRIORITY_STEP = 1e9
+"""More than any number of attempts in flight, so that priority comes before load."""
+
+
+class Standing(IntEnum):
+    """How much a target is wanted, best first."""
+
+    CLEAN = 0
+    SPENT = 1
+    """An answer said that nothing is left until a reset."""
+    HALF_OPEN = 2
+    """Its rest is over; one probe may ask it."""
+    GUESSED = 3
+    """Limited, for a time that is guessed."""
+    OPEN = 4
+    """It or its address keeps failing; or a probe is in flight."""
+    DEAD = 5
+    """Its key is rejected or out of credit; or a probe is in flight."""
+    BANNED = 6
+    """Limited, for a time that was told."""
+
+
+class Address:
+    """What is known about `scheme://host:port`, shared by all its targets.
+
+    Attributes:
+        name: The address.
+        breaker: Counts connections that fail.
+        is_probing: Whether a probe is in flight.
+    """
+
+    __slots__ = ("breaker", "is_probing", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.breaker = Breaker()
+        self.is_probing = False
+
+
+class Slot:
+    """What is known about one target.
+
+    Attributes:
+        address: Shared with the other targets of the address.
+        attempts: Since start.
+        breaker: Counts failures of (upstream, key).
+        death: Whether the key is rejected or out of credit.
+        failures: Since start, limits included.
+        in_flight: Attempts under way.
+        is_probing: Whether a probe is in flight.
+        is_suspect: False = clean for every model, nothing else needs to be read.
+        limits: By model.
+        order: Priority and load in one number: the lowest is asked first.
+        rate_limited: Since start.
+        recent: Last attempts, oldest first: 0 ok, 1 rate limited, 2 failed.
+        seed: Stands for the target in rendezvous hashing.
+        target: As configured now.
+        tokens: Retries it has saved up.
+        weight: Share among equals.
+    """
+
+    __slots__ = (
+        "address",
+        "attempts",
+        "breaker",
+        "death",
+        "failures",
+        "in_flight",
+        "is_probing",
+        "is_suspect",
+        "limits",
+        "order",
+        "rate_limited",
+        "recent",
+        "seed",
+        "target",
+        "tokens",
+        "weight",
+    )
+
+    def __init__(self, target: Target, address: Address) -> None:
+        self.address = address
+        self.attempts = 0
+        self.breaker = Breaker()
+        self.death = Death()
+        self.failures = 0
+        self.in_flight = 0
+        self.is_probing = False
+        self.is_suspect = False
+        self.limits: dict[str, Limit] = {}
+        self.order = 0.0
+        self.rate_limited = 0
+        self.recent: deque[int] = deque(maxlen=RECENT)
+        self.seed = seed_of(target.id)
+        self.tokens = 0.0
+        self.adopt(target)
+
+    def adopt(self, target: Target) -> None:
+        """Take over what the configuration now says about the same target."""
+        self.target = target
+        self.weight = target.upstream.weight
+        self.seed = seed_of(target.id)
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Bring `order` up to date with `in_flight`."""
+        self.order = self.target.upstream.priority * PRIORITY_STEP + self.in_flight / self.weight
+
+    def suspect(self) -> None:
+        """Bring `is_suspect` up to date with what is known."""
+        self.is_suspect = (
+            bool(self.limits)
+            or self.death.cause is not None
+            or self.breaker.until is not None
+            or self.address.breaker.until is not None
+        )
+
+    def banned_until(self, model: str) -> float:
+        """Return the loop time at which the ban of `model` ends; 0 = there was none."""
+        limit = self.limits.get(model)
+        return 0.0 if limit is None else limit.told_until
+
+    def standing(self, model: str, now: float) -> Standing:
+        """Return how it stands for `model` at `now`."""
+        if not self.is_suspect:
+            return Standing.CLEAN
+        limit = self.limits.get(model)
+        if limit is not None and limit.told_until > now:
+            return Standing.BANNED
+        health = self.health(now)
+        if health is not Standing.CLEAN or limit is None:
+            return health
+        if limit.guess_until > now:
+            return Standing.GUESSED
+        return Standing.SPENT if limit.spent_until > now else Standing.CLEAN
+
+    def health(self, now: float) -> Standing:
+        """Return how it stands for any model: CLEAN, HALF_OPEN, OPEN or DEAD."""
+        if self.death.cause is not None and (now < self.death.until or self.is_probing):
+            return Standing.DEAD
+        own, shared = self.breaker.state(now), self.address.breaker.state(now)
+        if own is OPEN or shared is OPEN:
+            return Standing.OPEN
+        if shared is not CLOSED and self.address.is_probing:
+            return Standing.OPEN
+        if own is not CLOSED and self.is_probing:
+            return Standing.OPEN
+        if self.death.cause is not None or own is not CLOSED or shared is not CLOSED:
+            return Standing.HALF_OPEN
+        return Standing.CLEAN
+
+    def back_at(self, model: str, now: float) -> float:
+        """Return the loop time from which nothing speaks against asking it for `model`."""
+        if not self.is_suspect:
+            return now
+        limit = self.limits.get(model)
+        return max(
+            now,
+            self.death.until,
+            self.breaker.until or now,
+            self.address.breaker.until or now,
+            max(limit.told_until, limit.guess_until) if limit is not None else now,
+        )
