@@ -78,8 +78,8 @@ def _packaged_node() -> list[Path] | None:
     return found if all(path.is_file() for path in found) else None
 
 
-def find_node(*, may_install: bool) -> tuple[Path, list[str]]:
-    """Return the folder of a usable node and the command that runs its npm.
+def find_node(*, may_install: bool) -> tuple[str, list[str]]:
+    """Return a usable node and the command that runs its npm.
 
     Args:
         may_install: Whether the package may be installed where the machine has no node.
@@ -89,7 +89,7 @@ def find_node(*, may_install: bool) -> tuple[Path, list[str]]:
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is not None and npm is not None and _is_new_enough(node):
-        return Path(node).parent, [npm]
+        return node, [npm]
     packaged = _packaged_node()
     if packaged is None and may_install:
         print("installing node for the page's build")
@@ -100,18 +100,14 @@ def find_node(*, may_install: bool) -> tuple[Path, list[str]]:
     if packaged is None:
         wanted = ".".join(map(str, OLDEST_NODE))
         raise BuildError(f"no node of version {wanted} or newer on this machine")
-    return packaged[0].parent, [str(path) for path in packaged]
+    return str(packaged[0]), [str(path) for path in packaged]
 
 
-def _run(command: list[str], *, cwd: Path, what: str, path: str | None = None) -> None:
-    environment = dict(os.environ)
-    if path is not None:
-        environment["PATH"] = path + os.pathsep + environment.get("PATH", "")
+def _run(command: list[str], *, cwd: Path, what: str) -> None:
     try:
         done = subprocess.run(
             command,
             cwd=cwd,
-            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -149,13 +145,14 @@ def build(*, may_install: bool = True) -> None:
     """
     if not (WEB / "package.json").is_file():
         raise BuildError("the page's sources (web/) are not here")
-    folder, npm = find_node(may_install=may_install)
-    install = [*npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--fetch-retries=1"]
-    path = str(folder)
+    node, npm = find_node(may_install=may_install)
     # What a developer installed for the page's tests serves the build too; npm ci would remove it.
     if not _is_installed():
-        _run(install, cwd=WEB, what="the page's dependencies could not be installed", path=path)
-    _run([*npm, "run", "build"], cwd=WEB, what="the page could not be built", path=path)
+        install = [*npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+        what = "the page's dependencies could not be installed"
+        _run([*install, "--fetch-retries=1"], cwd=WEB, what=what)
+    vite = WEB / "node_modules" / "vite" / "bin" / "vite.js"
+    _run([node, str(vite), "build"], cwd=WEB, what="the page could not be built")
     _pack()
 
 

@@ -70,6 +70,10 @@ export class Live {
       this.#alive();
       this.#listener.request(JSON.parse(event.data) as RequestRecord);
     });
+    stream.addEventListener("resync", () => {
+      this.#alive();
+      this.#listener.resync();
+    });
     stream.addEventListener("error", () => this.#broken());
     this.#watch();
   }

@@ -1,19 +1,31 @@
 /** Times that tick: each reads the clock itself, so that nothing around it renders again. */
 
 import { countdown, span } from "../format/time";
-import { words } from "../i18n";
 import { now } from "../state/clock";
 import { language } from "../state/preferences";
 
-/** What is left until `until` (monotonic ms). An estimate carries "~". */
-export function Countdown({ until, estimated = false }: { until: number; estimated?: boolean }) {
+interface CountdownProps {
+  /** Monotonic ms. */
+  until: number;
+  /** Whether to mark it with "~". */
+  estimated?: boolean;
+  /** Words in front of what is left. */
+  before?: string;
+  /** Words that stand alone once nothing is left. */
+  over?: string;
+}
+
+export function Countdown({ until, estimated = false, before = "", over }: CountdownProps) {
   const left = (until - now.value) / 1000;
-  if (left <= 0) return <span>{words.value.upstreams.backNow}</span>;
+  if (left <= 0 && over !== undefined) return <span>{over}</span>;
   return (
-    <span class="figures">
-      {estimated ? "~" : ""}
-      {countdown(left)}
-    </span>
+    <>
+      {before}{" "}
+      <span class="figures">
+        {estimated ? "~" : ""}
+        {countdown(left)}
+      </span>
+    </>
   );
 }
 

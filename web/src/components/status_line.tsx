@@ -152,8 +152,12 @@ export function StatusLine({ snapshot }: { snapshot: Snapshot }) {
           {said}
           {!isLost && next !== null && next.back_in_s !== null && (
             <small>
-              {words.value.state.nextBack}{" "}
-              <Countdown until={at + next.back_in_s * 1000} estimated={next.source === "guess"} />
+              <Countdown
+                until={at + next.back_in_s * 1000}
+                estimated={next.source === "guess"}
+                before={words.value.state.nextBack}
+                over={words.value.state.nextBackNow}
+              />
             </small>
           )}
         </h1>

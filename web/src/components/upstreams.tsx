@@ -23,21 +23,24 @@ const STATES: Record<KeyState, { tone: "ok" | "warn" | "bad"; icon: IconName }> 
 function Cause({ status, at }: { status: KeyStatus; at: number }) {
   const said = words.value.upstreams;
   const cause = status.cause === null ? null : faultWords(status.cause, language.value);
-  if (cause === null && status.back_in_s === null) return null;
+  // A key on probation has no time to wait for: the next request asks it.
+  const isWaiting = status.back_in_s !== null && status.state !== "half_open";
+  if (cause === null && !isWaiting) return null;
   return (
     <>
       <p class="cause">
-        {status.back_in_s !== null && (
+        {isWaiting && status.back_in_s !== null && (
           <strong>
-            {said.backIn}{" "}
             <Countdown
               until={at + status.back_in_s * 1000}
               estimated={status.source === "guess"}
+              before={said.backIn}
+              over={said.backNow}
             />
           </strong>
         )}
         {cause !== null && <span>{cause.says}</span>}
-        {status.source !== null && <span class="dim">{said.source[status.source]}</span>}
+        {isWaiting && status.source !== null && <span class="dim">{said.source[status.source]}</span>}
       </p>
       {cause?.advice !== undefined && <p class="cause">{cause.advice}</p>}
     </>

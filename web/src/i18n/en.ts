@@ -26,6 +26,7 @@ export const en = {
     coolingBare: "Working; some keys are cooling down",
     downBare: "No key is usable right now",
     nextBack: "next back in",
+    nextBackNow: "next back any moment",
     unreachable: "The proxy cannot be reached",
   },
   facts: {
@@ -113,8 +114,7 @@ export const en = {
       half_open: "Probing",
     },
     backIn: "back in",
-    about: "about",
-    backNow: "any moment",
+    backNow: "back any moment",
     source: {
       header: "the upstream said so",
       body: "the upstream's message said so",
@@ -206,10 +206,10 @@ export const en = {
   },
   why: {
     healthy: "it was healthy",
+    spent: "it was healthy, though its quota was nearly used up",
     probe: "it was due for another try",
     "last resort": "nothing better was left",
-    affinity: "it holds the conversation's state",
-    repaired: "the request was repaired and sent again",
+    again: "everything had been tried and its pause was over",
   } as Record<string, string>,
   signIn: {
     title: "Sign in",

@@ -24,6 +24,7 @@ export const zh: Words = {
     coolingBare: "运行正常，部分密钥冷却中",
     downBare: "目前没有可用的密钥",
     nextBack: "最快恢复还需",
+    nextBackNow: "即将恢复",
     unreachable: "无法连接代理",
   },
   facts: {
@@ -108,7 +109,6 @@ export const zh: Words = {
       half_open: "试探中",
     },
     backIn: "恢复还需",
-    about: "约",
     backNow: "即将恢复",
     source: {
       header: "上游响应头给出",
@@ -201,10 +201,10 @@ export const zh: Words = {
   },
   why: {
     healthy: "状态良好",
+    spent: "状态良好，但额度接近用尽",
     probe: "到了再试一次的时候",
     "last resort": "没有更好的选择",
-    affinity: "会话状态保存在那里",
-    repaired: "请求修正后重发",
+    again: "其他都已试过，它的等待时间已过",
   },
   signIn: {
     title: "登录",

@@ -96,9 +96,15 @@ function flushSoon(): void {
   }, RENDER_MS);
 }
 
+/** Under load a busy proxy asks for it with every tick; more than this shows nobody more. */
+const RESYNC_MS = 2_000;
+let nextResync: ReturnType<typeof setTimeout> | undefined;
+let resyncedAt = Number.NEGATIVE_INFINITY;
+
 function forgetPrivate(): void {
   queued = [];
   latest = null;
+  resyncedAt = Number.NEGATIVE_INFINITY;
   if (snapshot.peek()?.status.signed_in || isLocked.peek()) snapshot.value = null;
   list.value = EMPTY;
   isListKnown.value = false;
@@ -121,12 +127,19 @@ const live = new Live({
     queued.push(record);
     flushSoon();
   },
-  resync: () => void refreshList(),
+  resync: resyncSoon,
   signedOut: () => void refreshSession(),
 });
 
+function resyncSoon(): void {
+  clearTimeout(nextResync);
+  const wait = Math.max(0, resyncedAt + RESYNC_MS - performance.now());
+  nextResync = setTimeout(() => void refreshList(), wait);
+}
+
 async function refreshList(): Promise<void> {
   if (!isSignedIn.peek()) return;
+  resyncedAt = performance.now();
   try {
     const page = await api.fetchRequests(PAGE);
     const shownBefore = list.peek().shown.length;
