@@ -14,12 +14,11 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Protocol, cast
 
-import msgspec
-
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.wire.request import Request, RequestReader, discard_body
 
 from .bodies import BodySpace
+from .handler import Flow, Handler, Limits
 from .timers import Wheel
 
 LINGER_S = 2.0
@@ -29,51 +28,6 @@ SMALL_BODY_BYTES = 64 * 1024
 """A refused request's body up to this size is read and dropped; beyond it the connection ends.
 Bodies up to it need no reservation."""
 MAX_PIPELINED = 64
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Bounds on everything a client can grow; sizes in bytes, times in seconds.
-
-    Attributes:
-        max_body_bytes: Largest request body.
-        max_connections: Client connections; more are answered 503.
-        max_bodies_bytes: All request bodies together; beyond it reading waits.
-        head_s: From a head's first byte to its last.
-        body_idle_s: Silence within a body.
-        keepalive_s: Silence between requests.
-        stall_s: A client that takes nothing of its answer for so long is gone.
-    """
-
-    max_body_bytes: int = 64 * 1024 * 1024
-    max_connections: int = 10_000
-    max_bodies_bytes: int = 512 * 1024 * 1024
-    head_s: float = 10.0
-    body_idle_s: float = 60.0
-    keepalive_s: float = 75.0
-    stall_s: float = 300.0
-
-
-class Handler(Protocol):
-    """Who answers."""
-
-    def on_head(self, client: "ClientConnection", request: Request) -> bool:
-        """Decide by the head alone; False: refused, `client.refuse` has been called."""
-
-    def on_request(self, client: "ClientConnection", request: Request) -> None:
-        """The body is whole; answer with `client.write` and `client.finish`."""
-
-    def error_answer(self, error: RequestError, request: Request | None) -> bytes:
-        """Return a whole answer, `connection: close` included, for a request that is broken."""
-
-
-class Flow(Protocol):
-    """A source of bytes that can be slowed."""
-
-    def pause(self) -> None:
-        """Stop reading from it."""
-
-    def resume(self) -> None:
-        """Read on."""
 
 
 class Home(Protocol):
@@ -346,8 +300,8 @@ class ClientConnection(asyncio.Protocol):
             if request.received_bytes > SMALL_BODY_BYTES:
                 self._linger()
             return
-        if request.received_bytes > self._server.limits.max_body_bytes:
-            raise self._too_large()
+        if request.received_bytes > self._max_body_bytes(request):
+            raise self._too_large(request)
         if request is self._current and request.received_bytes > SMALL_BODY_BYTES:
             missing = request.received_bytes - self._reserved
             if missing > 0 and not self.wants_bytes:
@@ -375,8 +329,8 @@ class ClientConnection(asyncio.Protocol):
                 self._go(SKIP)
             return
         length = request.content_length
-        if length is not None and length > server.limits.max_body_bytes:
-            raise self._too_large()
+        if length is not None and length > self._max_body_bytes(request):
+            raise self._too_large(request)
         self._go(BODY)
         if length and length > SMALL_BODY_BYTES:
             self._reserve(length)
@@ -423,8 +377,11 @@ class ClientConnection(asyncio.Protocol):
         self.write(self._server.handler.error_answer(error, self._current))
         self._linger()
 
-    def _too_large(self) -> RequestError:
-        limit = self._server.limits.max_body_bytes // (1024 * 1024)
+    def _max_body_bytes(self, request: Request) -> int:
+        return request.max_body_bytes or self._server.limits.max_body_bytes
+
+    def _too_large(self, request: Request) -> RequestError:
+        limit = self._max_body_bytes(request) // (1024 * 1024)
         return RequestError(
             413,
             f"the request body is larger than {limit} MB (MAX_BODY_MB)",

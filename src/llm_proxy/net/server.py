@@ -3,7 +3,8 @@
 import asyncio
 
 from .bodies import BodySpace
-from .client import ClientConnection, Handler, Limits
+from .client import ClientConnection
+from .handler import Handler, Limits
 from .timers import Wheel
 
 

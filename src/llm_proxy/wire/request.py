@@ -36,6 +36,7 @@ class Request:
         content_length: The declared body length; None when chunked; 0 without a body.
         keep_alive: Whether the client allows another request on its connection.
         body: The whole body once complete.
+        max_body_bytes: Limit for this path, set by the handler; 0 = the server's own.
         parts: Pieces of a body that came in several; None once joined.
         head_at: Loop time (s) at which the head was complete; set by the server.
     """
@@ -49,6 +50,7 @@ class Request:
         "http_version",
         "is_complete",
         "keep_alive",
+        "max_body_bytes",
         "method",
         "parts",
         "path",
@@ -68,6 +70,7 @@ class Request:
         self.fields: dict[bytes, bytes] = {}
         self.content_length: int | None = 0
         self.keep_alive = True
+        self.max_body_bytes = 0
         self.body = b""
         self.is_complete = False
         self.received_bytes = 0
