@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llm_proxy.net import asgi
 from llm_proxy.net.asgi import run_asgi
 from tests.support.asgi_reply import FakeReply, FakeRequest
+from tests.support.dashboard_world import World
 
 LOG = logging.getLogger("test.asgi")
 
@@ -258,6 +259,20 @@ async def test_cancelling_the_server_cuts_a_running_answer() -> None:
         await turns()
         task.cancel()
     assert reply.kinds == ["head", "abort"]
+
+
+async def test_a_page_that_hangs_up_ends_its_event_stream_without_noise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, reply = World(), FakeReply()
+    async with asyncio.TaskGroup() as group:
+        request = FakeRequest(path=b"/api/events", headers=[(b"host", b"proxy.test")])
+        group.create_task(run_asgi(world.app, request, reply, log=LOG))
+        await turns()
+        assert b"event: status" in reply.body
+        reply.hang_up()
+    assert reply.kinds == ["head", "body", "abort"]
+    assert not [line for line in caplog.records if line.levelno > logging.DEBUG]
 
 
 def test_an_answer_moves_only_along_its_table() -> None:

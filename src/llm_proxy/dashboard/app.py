@@ -4,6 +4,8 @@ Paths are decided on `scope["path"]` alone, never on an address rebuilt from `Ho
 redirected to an absolute address.
 """
 
+from pathlib import Path
+
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
@@ -31,16 +33,17 @@ _SECURITY_HEADERS = {
 }
 
 
-def make_app(context: DashboardContext) -> ASGIApp:
+def make_app(context: DashboardContext, static: Path = STATIC) -> ASGIApp:
     """Return the ASGI application that serves the page and `/api/*`.
 
     Reads the built page and the session secret from disk; call it before listening.
 
     Args:
         context: The running proxy.
+        static: Where the built page lies; may be missing.
     """
     gate = Gate(context, SessionTokens(signing_secret(context.data_dir)))
-    page = Page(context, read_assets(STATIC))
+    page = Page(context, read_assets(static))
     routes = [
         Route("/", page.index),
         Route("/dashboard", page.home),

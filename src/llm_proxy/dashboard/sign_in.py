@@ -248,7 +248,7 @@ async def _key_in_body(request: Request) -> str:
         raise Problem(413, "the body is too large for an access key")
     try:
         return msgspec.json.decode(body, type=_Credentials).key.strip()
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # `from None`: the decoder's words repeat what was sent.
         raise Problem(400, 'the body must be JSON: {"key": "the access key"}') from None
 
