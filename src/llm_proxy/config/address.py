@@ -85,7 +85,7 @@ def read_address(setting: str, text: str, repairs: Repairs) -> Address:
         raise ConfigError(setting, "holds an address with a query", fix)
     if parts.fragment or written.endswith("#"):
         repairs.say(setting, "everything from # on removed")
-    host = _checked_host(setting, host)
+    host = checked_host(setting, host, _EXAMPLE)
     if port == 0:
         raise ConfigError(setting, "holds port 0", _EXAMPLE)
     scheme = parts.scheme.lower()
@@ -132,7 +132,12 @@ def _is_nearby(text: str) -> bool:
         return False
 
 
-def _checked_host(setting: str, host: str) -> str:
+def checked_host(setting: str, host: str, fix: str) -> str:
+    """Return `host` in small ASCII letters.
+
+    Raises:
+        ConfigError: It is neither a name nor an IP address; `fix` says what works.
+    """
     try:
         if ":" in host:
             return str(ip_address(host))
@@ -140,12 +145,12 @@ def _checked_host(setting: str, host: str) -> str:
     except ValueError:  # UnicodeError is one, too
         name = ""
     if not _HOST.fullmatch(name) or len(name) > 253:
-        raise ConfigError(setting, "holds an address without a usable host name", _EXAMPLE)
+        raise ConfigError(setting, "holds an address without a usable host name", fix)
     if re.fullmatch(r"[0-9.]+", name):
         try:
             ip_address(name)
         except ValueError:
-            raise ConfigError(setting, "holds an impossible IP address", _EXAMPLE) from None
+            raise ConfigError(setting, "holds an impossible IP address", fix) from None
     return name
 
 

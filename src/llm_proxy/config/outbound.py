@@ -15,7 +15,7 @@ import msgspec
 from llm_proxy.domain.errors import ConfigError
 from llm_proxy.domain.secret import Secret
 
-from .address import Address, is_loopback
+from .address import Address, checked_host, is_loopback
 from .repair import Repairs, cleaned
 
 _FIX = "Write it like http://127.0.0.1:7890 or socks5://127.0.0.1:1080"
@@ -78,6 +78,8 @@ def read_proxy(setting: str, text: str, repairs: Repairs) -> Secret:
     """Return `scheme://[user:password@]host:port`, the port always there, `http` or `socks5`."""
     value = cleaned(setting, text, repairs)
     if "://" not in value:
+        if not re.search(r"[.:]", value):
+            raise ConfigError(setting, "is no proxy's address", _FIX)
         value = f"http://{value}"
         repairs.say(setting, "http:// added")
     try:
@@ -88,8 +90,9 @@ def read_proxy(setting: str, text: str, repairs: Repairs) -> Secret:
     scheme = "socks5" if parts.scheme in {"socks", "socks5h"} else parts.scheme
     if scheme not in _PORTS:
         raise ConfigError(setting, "is neither an http:// nor a socks5:// proxy", _FIX)
-    if not host or not value.isascii() or re.search(r"[\s\x00-\x1f]", value):
-        raise ConfigError(setting, "has no usable host", _FIX)
+    if not value.isascii() or re.search(r"[\s\x00-\x1f]", value):
+        raise ConfigError(setting, "holds characters that no address has", _FIX)
+    host = checked_host(setting, host or "", _FIX)
     login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     shown = f"[{host}]" if ":" in host else host
     return Secret(f"{scheme}://{login}{shown}:{port or _PORTS[scheme]}")
