@@ -125,16 +125,21 @@ class EventStream:
         self._seats.take(self._caller)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            if scope["method"] != "HEAD":
-                async with asyncio.TaskGroup() as group:
-                    leaving = group.create_task(_until_gone(receive))
-                    writing = group.create_task(self._write(send))
-                    await asyncio.wait((leaving, writing), return_when=asyncio.FIRST_COMPLETED)
-                    leaving.cancel()
-                    writing.cancel()
-            await send({"type": "http.response.body", "body": b""})
+            if scope["method"] == "HEAD" or await self._is_ours_to_end(receive, send):
+                await send({"type": "http.response.body", "body": b""})
         finally:
             self._seats.leave(self._caller)
+
+    async def _is_ours_to_end(self, receive: Receive, send: Send) -> bool:
+        """Write events until there are no more or nobody is there; False = the client left."""
+        async with asyncio.TaskGroup() as group:
+            leaving = group.create_task(_until_gone(receive))
+            writing = group.create_task(self._write(send))
+            await asyncio.wait((leaving, writing), return_when=asyncio.FIRST_COMPLETED)
+            is_there = not leaving.done()
+            leaving.cancel()
+            writing.cancel()
+        return is_there
 
     async def _write(self, send: Send) -> None:
         caught_up = await self._catch_up()
