@@ -29,7 +29,6 @@ def configured() -> Iterator[list[LogSink]]:
     """Gives the root logger to the test alone and stops the sinks a test collects here."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    root.handlers.clear()
     sinks: list[LogSink] = []
     yield sinks
     root.handlers[:] = handlers
@@ -236,6 +235,7 @@ def test_a_closed_text_stream_is_no_error_for_the_caller(configured: list[LogSin
 def test_a_log_call_with_wrong_arguments_does_not_raise(
     configured: list[LogSink], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    logging.getLogger().handlers.clear()  # pytest's own would raise
     stream = io.StringIO()
     sink = log.configure("info", "console", Redactor(), stream)
     configured.append(sink)
