@@ -128,7 +128,7 @@ def choose(
     if (pick := _untried(left, rng, affinity)) is not None:
         return pick
     allows = is_first or is_granted
-    is_denied = not may_doubt
+    is_denied = False
     if may_doubt and left.doubtful:
         slot, standing = _least_doubtful(left.doubtful, rng)
         if allows or board.budget.allows(slot.tokens, now):
@@ -214,7 +214,7 @@ def _untried(left: _Left, rng: Callable[[], float], affinity: bytes | None) -> P
         wanted, standing = _best(left.wanted[rank], rng, affinity), rank[1]
     if left.probes:
         probe = _best(left.probes, rng, None)
-        if wanted is None or _priority(probe) <= _priority(wanted):
+        if wanted is None or probe.priority <= wanted.priority:
             return Pick(probe.target, "probe", standing=Standing.HALF_OPEN)
     if wanted is None:
         return None
@@ -256,10 +256,6 @@ def _least_doubtful(
     return _best(ranks[rank], rng, None), rank[0]
 
 
-def _priority(slot: Slot) -> int:
-    return slot.target.upstream.priority
-
-
 def _best(slots: list[Slot], rng: Callable[[], float], affinity: bytes | None) -> Slot:
     """Return the best of equals: by priority, then prefix or load, ties at random by weight."""
     if len(slots) == 1:
@@ -280,8 +276,8 @@ def _best(slots: list[Slot], rng: Callable[[], float], affinity: bytes | None) -
 
 def _fittest(slots: list[Slot], prefix: int) -> Slot:
     """Return the target of the highest priority that has the prefix in its cache."""
-    first = min([slot.target.upstream.priority for slot in slots])
-    equals = [slot for slot in slots if slot.target.upstream.priority == first]
+    first = min([slot.priority for slot in slots])
+    equals = [slot for slot in slots if slot.priority == first]
     weight = equals[0].weight
     if all(slot.weight == weight for slot in equals):
         return max(equals, key=lambda slot: score(slot.seed, prefix))

@@ -69,6 +69,7 @@ class Slot:
         is_suspect: False = clean for every model, nothing else needs to be read.
         limits: By model.
         order: Priority and load in one number: the lowest is asked first.
+        priority: Lower is asked first.
         rate_limited: Since start.
         recent: Last attempts, oldest first: 0 ok, 1 rate limited, 2 failed.
         seed: Stands for the target in rendezvous hashing.
@@ -88,6 +89,7 @@ class Slot:
         "is_suspect",
         "limits",
         "order",
+        "priority",
         "rate_limited",
         "recent",
         "seed",
@@ -117,12 +119,13 @@ class Slot:
         """Take over what the configuration now says about the same target."""
         self.target = target
         self.weight = target.upstream.weight
+        self.priority = target.upstream.priority
         self.seed = seed_of(target.id)
         self.weigh()
 
     def weigh(self) -> None:
         """Bring `order` up to date with `in_flight`."""
-        self.order = self.target.upstream.priority * PRIORITY_STEP + self.in_flight / self.weight
+        self.order = self.priority * PRIORITY_STEP + self.in_flight / self.weight
 
     def suspect(self) -> None:
         """Bring `is_suspect` up to date with what is known."""
