@@ -91,6 +91,11 @@ describe("the time bar", () => {
     expect(segmentsOf(attempt, 1000).map((segment) => segment.phase)).toEqual(["think", "answer", "failed"]);
   });
 
+  it("marks the end of a connecting that failed", () => {
+    const attempt = { ...place, fault: "connect_refused", connect_ms: 300, total_ms: 300 };
+    expect(segmentsOf(attempt, 1000).map((segment) => segment.phase)).toEqual(["connect", "failed"]);
+  });
+
   it("never draws beyond its end, and makes the quickest phase visible", () => {
     const attempt = { ...place, start_ms: 999.9, total_ms: 0.1, connect_ms: 0.05 };
     for (const { from, length } of segmentsOf(attempt, 1000)) {

@@ -1,7 +1,7 @@
 /** The latest requests: live while nobody looks closely, still while somebody does. */
 
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { words } from "../i18n";
 import {
   chooseFilter,
@@ -102,22 +102,7 @@ function Table() {
           ))}
         </tr>
       </thead>
-      <tbody
-        role="rowgroup"
-        onPointerEnter={(event) => {
-          // A finger has left again before anything could be held.
-          if (event.pointerType === "mouse") isHovered.value = true;
-        }}
-        onPointerLeave={() => {
-          isHovered.value = false;
-        }}
-        onFocusIn={(event) => {
-          isFocused.value = isKeyboardFocus(event.target);
-        }}
-        onFocusOut={() => {
-          isFocused.value = false;
-        }}
-      >
+      <tbody role="rowgroup">
         {shown.length === 0 ? (
           <tr role="row">
             <td role="cell" colSpan={COLUMNS} class="empty">
@@ -136,10 +121,37 @@ function Table() {
   );
 }
 
+/** The whole panel holds the list, not the rows alone: on the way to the pill it must not jump. */
 export function Requests() {
   const title = useRef<HTMLHeadingElement>(null);
+  useEffect(
+    () => () => {
+      // A panel that goes away, as on signing out, is told of no leaving.
+      isHovered.value = false;
+      isFocused.value = false;
+    },
+    [],
+  );
   return (
-    <section class="card" id="requests" aria-labelledby="requests-title" tabIndex={-1}>
+    <section
+      class="card"
+      id="requests"
+      aria-labelledby="requests-title"
+      tabIndex={-1}
+      onPointerEnter={(event) => {
+        // A finger has left again before anything could be held.
+        if (event.pointerType === "mouse") isHovered.value = true;
+      }}
+      onPointerLeave={() => {
+        isHovered.value = false;
+      }}
+      onFocusIn={(event) => {
+        isFocused.value = isKeyboardFocus(event.target);
+      }}
+      onFocusOut={() => {
+        isFocused.value = false;
+      }}
+    >
       <div class="card-head requests-head">
         <h2 id="requests-title" ref={title} tabIndex={-1}>
           {words.value.requests.title}

@@ -16,7 +16,7 @@ const MIN_LENGTH = 4;
 
 export const WIDTH = 1000;
 
-/** Length of the mark at the end of an answer that broke off. */
+/** Length of the mark at the end of what went well until it broke off. */
 const END_MARK = 12;
 
 function isBegun(attempt: Attempt): boolean {
@@ -37,7 +37,7 @@ export function segmentsOf(attempt: Attempt, scaleMs: number): Segment[] {
   const connected = start + Math.min(attempt.connect_ms ?? 0, end - start);
   const firstByte =
     attempt.first_byte_ms === undefined ? end : Math.min(start + attempt.first_byte_ms, end);
-  // An answer that broke off after it had begun: it flowed until its end, which is marked.
+  // An answer that broke off flowed until its end, which is marked; so is a failed connecting's.
   const flowed = attempt.fault === undefined || isBegun(attempt);
   const phases: [Phase, number, number][] = [
     ["wait", Math.max(0, start - (attempt.wait_ms ?? 0)), start],
@@ -45,7 +45,8 @@ export function segmentsOf(attempt: Attempt, scaleMs: number): Segment[] {
     [flowed ? "think" : "failed", connected, firstByte],
     [flowed ? "answer" : "failed", firstByte, end],
   ];
-  if (flowed && attempt.fault !== undefined && attempt.fault !== "client_gone") {
+  const isMarked = flowed || connected >= end;
+  if (isMarked && attempt.fault !== undefined && attempt.fault !== "client_gone") {
     phases.push(["failed", end - (scaleMs * END_MARK) / WIDTH, end]);
   }
   return phases

@@ -18,7 +18,7 @@ function row(en: string, zh: string, advice?: readonly [en: string, zh: string])
 }
 
 const CHECK_ADDRESS = [
-  "Check the upstream's address and whether this machine reaches it; `llm-proxy check` tells.",
+  "Check the upstream's address and whether this machine reaches it; llm-proxy check tells.",
   "检查上游地址以及本机能否访问；可运行 llm-proxy check。",
 ] as const;
 
