@@ -109,12 +109,22 @@ class RequestReader:
     Cost: one Python call per header field, about 3 µs for a request of an SDK.
     """
 
-    __slots__ = ("_head_bytes", "_in_head", "_is_offer", "_parser", "_request", "_sink", "_url")
+    __slots__ = (
+        "_begun",
+        "_head_bytes",
+        "_in_head",
+        "_is_offer",
+        "_parser",
+        "_request",
+        "_sink",
+        "_url",
+    )
 
     def __init__(self, sink: RequestSink) -> None:
         self._sink: RequestSink | None = sink
         self._request: Request | None = None
         self._url = b""
+        self._begun = 0
         self._head_bytes = 0
         self._in_head = False
         self._is_offer = False
@@ -138,9 +148,8 @@ class RequestReader:
             RequestError: The bytes break a rule; the connection must be closed after the answer
                 and the reader must not be fed again.
         """
-        if self._in_head or self._request is None:
-            # Bounds a head that never ends, whatever it consists of.
-            self._head_bytes += len(data)
+        was_in_head, was_idle = self._in_head, self._request is None
+        self._begun = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -150,7 +159,11 @@ class RequestReader:
             raise error if isinstance(error, RequestError) else wrapped from None
         except httptools.HttpParserError as error:
             raise RequestError(400, f"malformed HTTP request: {_words(error)}") from None
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES + MAX_TARGET_BYTES:
+        if self._in_head and (was_in_head or (was_idle and self._begun == 1)):
+            # Bounds a head that never ends, whatever it consists of. A head that began behind
+            # another request is counted from the next read on.
+            self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES + MAX_TARGET_BYTES and self._in_head:
             raise RequestError(431, f"the request head is larger than {MAX_HEAD_BYTES} bytes")
 
     def _feed_without_offer(self, rest: bytes) -> None:
@@ -173,6 +186,7 @@ class RequestReader:
         self._url = b""
         self._head_bytes = 0
         self._in_head = True
+        self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -183,11 +197,10 @@ class RequestReader:
         request = self._request
         if request is None or not self._in_head:
             return  # trailers of a chunked body: nobody asked for them (RFC 9110 section 6.5.1)
-        self._head_bytes += len(name) + len(value) + 4
         headers = request.headers
         headers.append((name.lower(), value.strip(b" \t")))
-        if len(headers) > MAX_HEADER_FIELDS or self._head_bytes > 2 * MAX_HEAD_BYTES:
-            raise RequestError(431, f"more than {MAX_HEADER_FIELDS} header fields, or too large")
+        if len(headers) > MAX_HEADER_FIELDS:
+            raise RequestError(431, f"more than {MAX_HEADER_FIELDS} header fields")
 
     def on_headers_complete(self) -> None:
         request, parser, sink = self._request, self._parser, self._sink
