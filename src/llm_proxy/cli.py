@@ -34,6 +34,7 @@ _DEMO_BLANKS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 good, 1 bad findings, 2 bad configuration."""
     options = _parser().parse_args(argv)
+    config: str | None = getattr(options, "config", None)  # given before or after the command
     commands = {
         "serve": _serve,
         "demo": _demo,
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "version": _version,
     }
     try:
-        return commands[options.command or "serve"](options.config)
+        return commands[options.command or "serve"](config)
     except ConfigError as error:
         print(f"llm-proxy: {error}", file=sys.stderr)
         return 2
@@ -68,7 +69,6 @@ def _parser() -> argparse.ArgumentParser:
         description="A highly available proxy between AI clients and LLM providers.",
         epilog="Settings come from environment variables and the file; see docs/settings.md.",
     )
-    parser.set_defaults(config=None)
     parser.add_argument("--version", action="version", version=f"llm-proxy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, text in (
