@@ -1,0 +1,1 @@
+"""Measures the proxy against nginx and against no proxy at all, in one run."""
