@@ -5,6 +5,7 @@ check never pay for the server. A bad configuration is one line on stderr and ex
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "health": _health,
         "version": _version,
     }
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that has no `…` gets an escape
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return commands[options.command or "serve"](config)
     except ConfigError as error:

@@ -116,6 +116,6 @@ def _check_name(spelled: str, name: str, known: tuple[str, ...]) -> None:
     raise ConfigError(spelled, "is not a setting", hint)
 
 
-def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
-    """Return the known name most like `name`, or None if none is near."""
-    return next(iter(get_close_matches(name.lower(), known, n=1, cutoff=0.6)), None)
+def nearest_name(name: str, known: tuple[str, ...], likeness: float = 0.6) -> str | None:
+    """Return the known name most like `name`, or None if none is as near as `likeness` (0 to 1)."""
+    return next(iter(get_close_matches(name.lower(), known, n=1, cutoff=likeness)), None)

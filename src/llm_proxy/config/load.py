@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import msgspec
+
 from llm_proxy.domain.errors import ConfigError
 from llm_proxy.domain.secret import AccessKey, Secret
 from llm_proxy.domain.target import Upstream
 
 from .access import keep_key, kept_key, new_key, read_access_keys, refuse_open_door
 from .address import is_loopback
-from .file import NAME, Written, read_file
+from .file import NAME, Written, nearest_name, read_file
 from .kinds import Kind, Special, parse_as
 from .outbound import Outbound, read_outbound
 from .reading import Reading
@@ -89,11 +91,25 @@ def from_process(argv_config: str | None = None, *, known_key: Secret | None = N
 def examine_process(argv_config: str | None = None) -> tuple[Settings, list[ConfigError]]:
     """Return the settings of this process and what stops its start, writing nothing.
 
+    Variables whose names look like misspelt settings are added to the warnings.
+
     Raises:
         ConfigError: The file cannot be read at all.
     """
     path = Path(argv_config) if argv_config else None
-    return examine(os.environ, config_path=path, cwd=Path.cwd(), make_key=False)
+    settings, problems = examine(os.environ, config_path=path, cwd=Path.cwd(), make_key=False)
+    warnings = (*settings.warnings, *_misspelt(os.environ))
+    return msgspec.structs.replace(settings, warnings=warnings), problems
+
+
+def _misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each variable that is nearly one of ours; others' are common, too."""
+    near = {name: nearest_name(name, NAMES, 0.85) for name in environ}
+    return [
+        f"{name}: is not a setting; was {setting.upper()} meant?"
+        for name, setting in near.items()
+        if setting is not None and name != setting.upper()
+    ]
 
 
 def generated_key(settings: Settings) -> Secret | None:

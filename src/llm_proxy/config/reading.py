@@ -45,7 +45,7 @@ class Reading:
         ):
             if value.strip():
                 self.origins[name] = origin
-                return value
+                return self._as_text(name, value)
         self.origins[name] = "default"
         return None
 
@@ -55,6 +55,16 @@ class Reading:
         if value is None:
             return None
         return cleaned(self.spelled(name), value, self.repairs) or None
+
+    def _as_text(self, name: str, value: str) -> str | None:
+        # Bytes of a variable that are no UTF-8 arrive as lone surrogates, which nothing can print.
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problem = ConfigError(self.spelled(name), "is not UTF-8 text", "Write it anew")
+            self.problems.append(problem)
+            return None
+        return value
 
     def spelled(self, name: str) -> str:
         """Return the setting's name as the user wrote it; the variable's where it is not set."""

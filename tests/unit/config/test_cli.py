@@ -83,6 +83,13 @@ def test_check_tries_the_upstream_and_fails_when_it_is_not_there(tmp_path: Path)
     assert "canary" not in ended.stdout
 
 
+def test_check_points_at_misspelt_variables(tmp_path: Path) -> None:
+    ended = run(tmp_path, "check", **GOOD, API_KEYS="canary", max_retries="1", OPENAI_API_KEY="x")
+    warned = [line for line in ended.stdout.splitlines() if line.startswith("warn")]
+    assert [line.split()[1] for line in warned] == ["API_KEYS:", "max_retries:"]
+    assert "canary" not in ended.stdout
+
+
 def test_looking_writes_nothing(tmp_path: Path) -> None:
     environ = GOOD | {"MY_ACCESS_KEY": "", "HOST": "127.0.0.1"}
     for command in ("config", "check", "health", "version"):
