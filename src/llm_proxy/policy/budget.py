@@ -1,4 +1,4 @@
-"""How many retries an outage may cause.
+"""How many retries an outage may cause, and in what order waiting requests go on.
 
 A retry (the same target again, or a move to a doubtful one) needs a token of the target, earned
 by a tenth per attempt, *or* fewer than three retries in progress in the process, pauses
@@ -7,6 +7,9 @@ included. A move to a healthy untried target is free and never asks.
 Without the floor of three, light traffic is denied its retries; without the free move, clients
 fail beside a healthy target; without the tokens, an outage multiplies the traffic by
 `MAX_RETRIES` + 1.
+
+Requests that wait for the same ban to end wake one after the other instead of all at once: if
+the first is limited again, those behind it need not ask.
 
 A pause is counted by its end, not by a pair of calls: a client that leaves during one gives its
 place back when the pause would have ended, and nothing can leak.
@@ -22,11 +25,12 @@ class Budget:
         running: Retries whose attempt is under way.
     """
 
-    __slots__ = ("_config", "_pauses", "running")
+    __slots__ = ("_config", "_pauses", "_queues", "running")
 
     def __init__(self, config: RetryConfig) -> None:
         self._config = config
         self._pauses: list[float] = []
+        self._queues: dict[float, int] = {}
         self.running = 0
 
     def allows(self, tokens: float, now: float) -> bool:
@@ -55,3 +59,11 @@ class Budget:
     def earn(self, tokens: float) -> float:
         """Return `tokens` after one more attempt."""
         return min(tokens + self._config.budget_per_attempt, self._config.budget_cap)
+
+    def queue(self, until: float, now: float) -> int:
+        """Join those who wait for the ban that ends at `until`; return how many came before."""
+        place = self._queues.get(until, 0)
+        if place == 0:
+            self._queues = {end: size for end, size in self._queues.items() if end > now}
+        self._queues[until] = place + 1
+        return place

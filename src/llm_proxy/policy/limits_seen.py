@@ -48,7 +48,8 @@ def advice(
         signal: Its error, for advice in the body.
         wall_s: Wall clock, seconds since 1970, for dates.
     """
-    wait_s = _sane(_number(headers.get(b"retry-after-ms", b"")), 0.001)
+    wait_ms = _number(headers.get(b"retry-after-ms", b""))
+    wait_s = None if wait_ms is None else _sane(wait_ms / 1000.0)
     if wait_s is None and (value := headers.get(b"retry-after")) is not None:
         wait_s = _sane(_number(value)) or _sane(_http_date(value, wall_s))
     if wait_s is not None:
@@ -112,12 +113,9 @@ _DATE = re.compile(
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
-def _sane(wait_s: float | None, unit_s: float = 1.0) -> float | None:
-    """Return the wait in seconds if it is one to believe; `nan` compares false to everything."""
-    if wait_s is None:
-        return None
-    wait_s *= unit_s
-    return wait_s if 0.0 < wait_s <= MAX_WAIT_S else None
+def _sane(wait_s: float | None) -> float | None:
+    """Return the wait if it is one to believe; `nan` compares false to everything."""
+    return wait_s if wait_s is not None and 0.0 < wait_s <= MAX_WAIT_S else None
 
 
 def _number(value: bytes) -> float | None:

@@ -153,11 +153,21 @@ class Plan:
             return chosen
         if isinstance(chosen, Nothing):
             return self._give_up(chosen.why)
-        self._wait, self._wait_at = chosen, now
-        if chosen.is_retry:
+        self._wait, self._wait_at = self._queue_up(chosen, now), now
+        return self._wait
+
+    def _queue_up(self, wait: Wait, now: float) -> Wait:
+        """Take a place among those who pause, or who wait for the same ban."""
+        budget = self._board.budget
+        if wait.is_retry:
             self._backoffs += 1
-            self._board.budget.pause(chosen.until)
-        return chosen
+            budget.pause(wait.until)
+            return wait
+        behind_s = budget.queue(wait.until, now) * self._config.wake_gap_s
+        longest = now + self._config.max_wait_s - self.waited_s
+        spare_s = min(self._deadline, longest) - wait.until
+        # Half of the time that is left is for the attempt.
+        return Wait(wait.until + min(behind_s, spare_s / 2), wait.why)
 
     def began(self, target: Target, now: float) -> None:
         """Count an attempt that starts."""

@@ -58,6 +58,8 @@ class RetryConfig(msgspec.Struct, frozen=True):
     breaker_rest_cap_s: float = 8.0
     """Longest rest: a recovered upstream is back within 30 s even under light traffic."""
 
+    wake_gap_s: float = 0.02
+    """Between requests that waited for the same ban: about what an answer takes that renews it."""
     budget_per_attempt: float = 0.1
     """Retries a target earns per attempt: an outage multiplies traffic by 1.1, not by 4."""
     budget_cap: float = 6.0
