@@ -63,8 +63,10 @@ class Board:
         self._kept: dict[int, tuple[Sequence[Target], list[Slot]]] = {}
         self.reconfigure(targets)
 
-    def reconfigure(self, targets: Iterable[Target]) -> None:
-        """Take over new targets; those that stay keep what is known about them."""
+    def reconfigure(self, targets: Iterable[Target], *, config: RetryConfig | None = None) -> None:
+        """Take over new targets, and numbers where given; what is known of those that stay stays."""
+        if config is not None:
+            self.config = self.budget.config = config
         old_slots, old_addresses = self._by_identity, self._addresses
         self._slots, self._by_identity, self._addresses = {}, {}, {}
         self._kept.clear()

@@ -22,20 +22,21 @@ class Budget:
     """The process's retries in progress.
 
     Attributes:
+        config: The numbers.
         running: Retries whose attempt is under way.
     """
 
-    __slots__ = ("_config", "_pauses", "_queues", "running")
+    __slots__ = ("_pauses", "_queues", "config", "running")
 
     def __init__(self, config: RetryConfig) -> None:
-        self._config = config
+        self.config = config
         self._pauses: list[float] = []
         self._queues: dict[float, int] = {}
         self.running = 0
 
     def allows(self, tokens: float, now: float) -> bool:
         """Whether one more retry may start."""
-        return tokens >= 1.0 or self.in_progress(now) < self._config.budget_floor
+        return tokens >= 1.0 or self.in_progress(now) < self.config.budget_floor
 
     def in_progress(self, now: float) -> int:
         """Return retries under way, pauses before them included."""
@@ -48,7 +49,7 @@ class Budget:
 
         A token is spent only where the floor is used up.
         """
-        if self.in_progress(now) < self._config.budget_floor:
+        if self.in_progress(now) < self.config.budget_floor:
             return tokens
         return max(0.0, tokens - 1.0)
 
@@ -58,7 +59,7 @@ class Budget:
 
     def earn(self, tokens: float) -> float:
         """Return `tokens` after one more attempt."""
-        return min(tokens + self._config.budget_per_attempt, self._config.budget_cap)
+        return min(tokens + self.config.budget_per_attempt, self.config.budget_cap)
 
     def queue(self, until: float, now: float) -> int:
         """Join those who wait for the ban that ends at `until`; return how many came before."""

@@ -17,14 +17,14 @@ time, and `attempts` and `tried` per model.
 
 from collections.abc import Callable, Sequence
 
-from llm_proxy.domain.faults import Fault
+from llm_proxy.domain.faults import Fault, Mark
 from llm_proxy.domain.target import Target
 
 from .board import NO_PROBE, Board
-from .choose import Nothing, Pick, Wait, choose
+from .choose import Nothing, Past, Pick, Wait, choose
 from .last_word import LastWord, last_word
 from .limits_seen import Advice
-from .retry import FOREVER, GiveUp, RetryConfig, after_fault
+from .retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_fault
 from .slot import Standing
 
 
@@ -47,18 +47,16 @@ class Plan:
         "_counted",
         "_current",
         "_deadline",
-        "_done_addresses",
         "_end",
-        "_failed_addresses",
         "_is_committed",
         "_is_granted",
         "_is_repeatable",
         "_is_retrying",
         "_is_single_shot",
         "_model",
+        "_past",
         "_pick",
         "_probe",
-        "_tried",
         "_wait",
         "_wait_at",
         "attempts",
@@ -84,7 +82,7 @@ class Plan:
             candidates: Targets that serve the model, in configured order; at least one.
             model: What is asked for; empty if no model is named.
             deadline: Loop time at which the whole request ends.
-            config: The numbers; the board's by default.
+            config: The numbers; the board's by default. Waiting in `choose` goes by the board's.
             is_repeatable: Whether it may be sent again although an upstream may have acted.
             affinity: What identifies the prompt's prefix, or None.
 
@@ -100,9 +98,7 @@ class Plan:
         self._config = config if config is not None else board.config
         self._is_repeatable = is_repeatable
         self._affinity = affinity
-        self._tried: dict[str, float] = {}
-        self._failed_addresses: set[str] = set()
-        self._done_addresses: set[str] = set()
+        self._past: Past | None = None
         self._advices: list[Advice | None] = []
         self._backoffs = 0
         self._counted = 0
@@ -137,9 +133,7 @@ class Plan:
             self._board,
             self._candidates,
             model=self._model,
-            tried=self._tried,
-            failed_addresses=self._failed_addresses,
-            done_addresses=self._done_addresses,
+            past=self._past,
             now=now,
             rng=rng,
             deadline=self._deadline,
@@ -255,12 +249,7 @@ class Plan:
         if isinstance(verdict, GiveUp):
             self._end = verdict
             return cool_s
-        # A failed probe fails over, but does not ask the same target again.
-        self._tried[target.id] = verdict.same_at if self._probe is NO_PROBE else FOREVER
-        if verdict.is_elsewhere_first:
-            self._failed_addresses.add(target.upstream.address)
-        if verdict.is_address_done:
-            self._done_addresses.add(target.upstream.address)
+        self._remember(target, fault, verdict)
         return cool_s
 
     def gone(self, target: Target) -> None:
@@ -278,11 +267,11 @@ class Plan:
         """
         if self._is_committed or self._counted > self._config.max_retries or now >= self._deadline:
             return False
-        current = self._current
+        current, past = self._current, self._past or Past()
         for target in self._candidates:
-            if target is current or target.id in self._tried:
+            if target is current or target.id in past.tried:
                 continue
-            if target.upstream.address in self._done_addresses:
+            if target.upstream.address in past.done_addresses:
                 continue
             if self._board.slot(target).standing(self._model, now) <= Standing.SPENT:
                 return True
@@ -304,6 +293,18 @@ class Plan:
     def _give_up(self, reason: str) -> GiveUp:
         self._end = GiveUp(reason)
         return self._end
+
+    def _remember(self, target: Target, fault: Fault, verdict: TryAgain) -> None:
+        past = self._past
+        if past is None:
+            past = self._past = Past()
+        # A failed probe fails over, but does not ask the same target again.
+        is_out = self._probe != NO_PROBE and fault.mark in (Mark.TARGET, Mark.ADDRESS)
+        past.tried[target.id] = FOREVER if is_out else verdict.same_at
+        if verdict.is_elsewhere_first:
+            past.failed_addresses.add(target.upstream.address)
+        if verdict.is_address_done:
+            past.done_addresses.add(target.upstream.address)
 
     def _is_hopeless(self, target: Target, standing: Standing) -> bool:
         """Whether an outage is so certain that one attempt must do.

@@ -20,6 +20,7 @@ from llm_proxy.domain.status import KeyStatus
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.breaker import Breaker
+from llm_proxy.policy.choose import Past
 from llm_proxy.policy.cooldown import MAX_LIMITS, Death, Limit
 from llm_proxy.policy.limits_seen import Advice
 from llm_proxy.policy.plan import Plan
@@ -366,6 +367,7 @@ def test_every_slot_of_the_state_classes_is_set_from_the_start() -> None:
         Breaker(),
         Limit(),
         Death(),
+        Past(),
         Plan(board, KEYS, model="m"),
     ):
         slots = [name for name in type(made).__slots__ if not hasattr(made, name)]

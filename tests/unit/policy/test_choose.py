@@ -16,7 +16,7 @@ from llm_proxy.domain.faults import (
 )
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
-from llm_proxy.policy.choose import Nothing, Pick, Wait, choose
+from llm_proxy.policy.choose import Nothing, Past, Pick, Wait, choose
 from llm_proxy.policy.limits_seen import Advice
 
 from .build import middle, targets, upstream
@@ -30,6 +30,14 @@ def pick(board: Board, candidates: tuple[Target, ...], now: float = 0.0, **given
     if isinstance(chosen, Pick):
         return f"{chosen.target.id} {chosen.why}"
     return f"wait {chosen.until - now:g}" if isinstance(chosen, Wait) else chosen.why
+
+
+def past(*tried: str, failed: str = "") -> Past:
+    """Return the past of a request that tried these targets and may not yet ask them again."""
+    met = Past()
+    met.tried = dict.fromkeys(tried, 9.9)
+    met.failed_addresses = {failed} if failed else set()
+    return met
 
 
 def harm(
@@ -138,7 +146,7 @@ def test_a_rested_target_is_probed_first_and_by_one_request_at_a_time() -> None:
 def test_a_probe_is_never_a_second_attempt() -> None:
     board = Board(PAIR)
     harm(board, PAIR[0], SERVER_ERROR)
-    assert pick(board, PAIR, now=1.5, tried={"c/key-1": 9.9}) == "b/key-1 healthy"
+    assert pick(board, PAIR, now=1.5, past=past("c/key-1")) == "b/key-1 healthy"
 
 
 def test_a_backup_is_not_probed_while_something_better_is_well() -> None:
@@ -164,21 +172,21 @@ def test_the_failed_address_comes_last_of_the_healthy_but_before_the_doubtful() 
     candidates = targets(upstream("a", keys=2), upstream("b"), upstream("c"))
     board = Board(candidates)
     harm(board, candidates[3], SERVER_ERROR)
-    given: dict[str, Any] = {"tried": {"a/key-1": 9.9}, "failed_addresses": {"https://a.test"}}
-    assert pick(board, candidates, **given) == "b/key-1 healthy"
-    given["tried"] = {"a/key-1": 9.9, "b/key-1": 9.9}
-    assert pick(board, candidates, **given) == "a/key-2 healthy"
+    met = past("a/key-1", failed="https://a.test")
+    assert pick(board, candidates, past=met) == "b/key-1 healthy"
+    met = past("a/key-1", "b/key-1", failed="https://a.test")
+    assert pick(board, candidates, past=met) == "a/key-2 healthy"
 
 
 def test_a_move_to_a_doubtful_target_needs_the_retry_budget_a_healthy_one_does_not() -> None:
     board = Board(PAIR)
     board.budget.running = 3
-    assert pick(board, PAIR, tried={"a/key-1": 9.0}) == "b/key-1 healthy"
+    assert pick(board, PAIR, past=past("a/key-1")) == "b/key-1 healthy"
     harm(board, PAIR[1], SERVER_ERROR)
-    assert pick(board, PAIR, tried={"a/key-1": 9.0}) == "budget"
+    assert pick(board, PAIR, past=past("a/key-1")) == "budget"
     board.budget.running = 2
-    assert pick(board, PAIR, tried={"a/key-1": 9.0}) == "b/key-1 last resort"
-    assert pick(board, PAIR, tried={"a/key-1": 9.0}, may_doubt=False) == "no target left"
+    assert pick(board, PAIR, past=past("a/key-1")) == "b/key-1 last resort"
+    assert pick(board, PAIR, past=past("a/key-1"), may_doubt=False) == "no target left"
 
 
 def test_the_same_prompt_goes_to_the_same_target_whatever_the_load() -> None:

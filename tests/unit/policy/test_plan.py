@@ -377,3 +377,29 @@ def test_a_replayed_request_shows_as_an_attempt_but_uses_up_no_retry() -> None:
 def test_a_plan_without_targets_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one target"):
         Plan(Board(TWO), (), model="m")
+
+
+def test_a_probe_that_fails_moves_on_and_is_not_repeated() -> None:
+    board = Board(ONE_KEY)
+    play(board, ONE_KEY, {"a/key-1": [SERVER_ERROR]})
+    course = play(board, ONE_KEY, {"a/key-1": [SERVER_ERROR]}, now=5.0)
+    assert (course.lines, course.end) == (["a/key-1 probe"], "no target left")
+    both = Board(TWO)
+    play(both, TWO[:1], {"a/key-1": [SERVER_ERROR]})
+    course = play(both, TWO, {"a/key-1": [SERVER_ERROR]}, now=5.0)
+    assert course.lines == ["a/key-1 probe", "b/key-1 healthy"]
+
+
+def test_a_probe_that_finds_a_short_limit_waits_it_out() -> None:
+    board = Board(ONE_KEY)
+    play(board, ONE_KEY, {"a/key-1": [SERVER_ERROR]})
+    course = play(board, ONE_KEY, {"a/key-1": [Failure(RATE_LIMITED, 2), None]}, now=5.0)
+    assert course.lines == ["a/key-1 probe", "wait 2.00 limit", "a/key-1 again"]
+
+
+def test_an_outage_that_is_known_costs_one_attempt_per_request() -> None:
+    board = Board(ONE_KEY)
+    assert play(board, ONE_KEY, {"a/key-1": [SERVER_ERROR]}).plan.attempts == 4
+    course = play(board, ONE_KEY, {"a/key-1": [SERVER_ERROR]}, now=0.6)
+    assert course.lines == ["a/key-1 last resort"]
+    assert play(board, ONE_KEY, {}, now=0.6).end == "answered"
