@@ -10,7 +10,7 @@ client's, and a chat about `sk-` keys must pass unharmed.
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from .secret import Secret
 
@@ -53,7 +53,7 @@ class Redactor:
     __slots__ = ("_anchors", "_any_anchor", "_known", "_known_text", "_words", "longest")
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        values = {secret.reveal() for secret in secrets}
+        values = {part for secret in secrets for part in _secret_parts(secret.reveal())}
         forms = sorted(
             {form for value in values if _size(value) >= MIN_BYTES for form in _forms(value)},
             key=lambda form: (-len(form), form),  # the longest first: it blanks the most
@@ -104,6 +104,20 @@ class Redactor:
         if self._known is None or not self._may_contain(data):
             return data
         return self._known.sub(_asterisks, data)
+
+
+def _secret_parts(value: str) -> set[str]:
+    """Return what is secret in a secret: of an address (an outbound proxy's) its password only.
+
+    `http://127.0.0.1` is the beginning of many an innocent address in an answer.
+    """
+    scheme, mark, rest = value.partition("://")
+    if not (mark and scheme.isalnum()):
+        return {value}
+    user_info, at, _ = rest.partition("/")[0].rpartition("@")
+    user, _, password = user_info.partition(":")
+    secret = password or user
+    return {secret, unquote(secret)} if at and secret else set()
 
 
 def _size(value: str) -> int:
