@@ -404,6 +404,12 @@ class RawClient:
             return exc.ending
         raise AssertionError(f"bytes instead of a close: {bytes(self._buffer[:200])!r}")
 
+    async def read_some(self) -> bytes:
+        """Return the bytes that are there, waiting for the first ones."""
+        if not self._buffer:
+            await self._more()
+        return self._take(len(self._buffer))
+
     async def read_rest(self) -> bytes:
         """Return everything until the server closes."""
         while True:

@@ -1,1 +1,1 @@
-"""The built-in provider."""
+"""The built-in provider: canned answers in every format, and faults on request."""
