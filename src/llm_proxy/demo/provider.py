@@ -40,6 +40,7 @@ class DemoProvider:
     def __init__(self, upstreams: list[Upstream]) -> None:
         self.upstreams = upstreams
         self._servers: list[asyncio.Server] = []
+        self._is_closing = False
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def listen(self, sockets: list[socket.socket]) -> None:
@@ -52,6 +53,7 @@ class DemoProvider:
 
     async def close(self) -> None:
         """Stop listening and drop all connections, whatever they are doing."""
+        self._is_closing = True
         for server in self._servers:
             server.close()
         tasks = list(self._open)
@@ -71,6 +73,10 @@ class DemoProvider:
             connection = Connection(reader, writer)
             try:
                 await upstream.serve(connection)
+            except asyncio.CancelledError:
+                if not self._is_closing:
+                    raise
+                # asyncio before 3.12.1 logs a traceback for a handler that ends cancelled
             finally:
                 del self._open[task]
                 await connection.close()
