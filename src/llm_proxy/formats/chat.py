@@ -1,0 +1,226 @@
+"""Chat Completions: what its streams and answers say. Also the OpenAI family's other endpoints.
+
+Budget: `is_plain` 0.5 us for one event of 250 bytes; `read` 2 us, 0.7 us for plain content.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from llm_proxy.domain.signal import Signal
+from llm_proxy.domain.usage import UNKNOWN, Usage
+from llm_proxy.wire.body import read_json, writable
+
+from .format import (
+    BROKEN,
+    CONTENT,
+    END,
+    FINISH,
+    PREAMBLE,
+    Answer,
+    Format,
+    Kind,
+    Watch,
+    is_void,
+    openai_error,
+    top_of,
+)
+from .signal import ERROR_FIELDS, error_inside, signal_of
+from .usage import chat_usage, merged
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    finish_reason: None = None
+    usage: None = None
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A chunk of mere content: whatever a watch must see makes reading it as this one fail."""
+
+    choices: Annotated[list[_PlainChoice], msgspec.Meta(min_length=1)]
+    object: Literal["chat.completion.chunk", "text_completion", ""] = ""
+    usage: None = None
+    error: None = None
+    type: None = None
+    x_groq: None = None
+    base_resp: None = None
+
+
+_read_plain = msgspec.json.Decoder(_Plain).decode
+
+_FAILED_REASONS = frozenset(
+    ("error", "network_error", "insufficient_system_resource", "abort", "malformed_function_call")
+)
+"""Finish reasons that mean the provider failed (OpenRouter, GLM, DeepSeek, vLLM, Gemini)."""
+
+_WANTED = ERROR_FIELDS | {"model", "usage", "x_groq", "deleted", "results"}
+_OTHER_PAYLOADS = ("data", "results", "deleted")
+
+
+class ChatWatch(Watch):
+    """Reads a Chat Completions stream."""
+
+    __slots__ = ()
+
+    def read(self, event: bytes) -> Kind:
+        if self.has_content and is_plain(event):
+            return CONTENT
+        return super().read(event)
+
+    def _read_without_data(self, event: bytes) -> Kind:
+        if event.strip() == b"[DONE]":  # some servers forget `data:`
+            self.is_ended = True
+            return END
+        return super()._read_without_data(event)
+
+    def _read_data(self, name: bytes, data: bytes) -> Kind:
+        if data.strip() == b"[DONE]":
+            return END
+        try:
+            value = read_json(data)
+        except ValueError:
+            return self._unreadable(name, data)
+        signal = error_inside(value)
+        if signal is not None:
+            return self._failed(signal)
+        if not isinstance(value, dict):
+            return PREAMBLE
+        choices = value.get("choices")
+        if name == b"error" and not choices:
+            signal = signal_of(value, 200)
+            return BROKEN if signal is None else self._failed(signal)
+        self._note_model(value.get("model"))
+        self._note_usage(value)
+        return self._read_choices(choices) if isinstance(choices, list) else PREAMBLE
+
+    def _note_usage(self, value: dict[str, Any]) -> None:
+        usage = _usage_of(value)
+        if usage != UNKNOWN:
+            self.usage = merged(self.usage, usage)
+
+    def _read_choices(self, choices: list[Any]) -> Kind:
+        kind = PREAMBLE
+        reason = ""
+        for choice in choices:
+            if not isinstance(choice, dict):
+                continue
+            if _says_something(choice):
+                kind = CONTENT
+            said = choice.get("finish_reason")
+            if said:
+                reason = str(said)
+        if kind is CONTENT:
+            self.has_content = True
+        if not reason:
+            return kind
+        if not self.has_content and reason.lower() in _FAILED_REASONS:
+            return self._failed(
+                Signal(
+                    200,
+                    type="server_error",
+                    code=writable(reason),
+                    message=f"the upstream's stream ended with finish_reason {writable(reason)}",
+                )
+            )
+        return FINISH
+
+    def failure(self, status: int, code: str | None, message: str) -> bytes:
+        error = openai_error(status, message, code, None)
+        return b"data: %b\n\n" % msgspec.json.encode({"error": error})
+
+
+def _says_something(choice: dict[str, Any]) -> bool:
+    """Return whether a choice carries more than a role and empty fields."""
+    if choice.get("text"):  # legacy completions
+        return True
+    for part in (choice.get("delta"), choice.get("message")):
+        if isinstance(part, dict):
+            for name, value in part.items():
+                if value and name not in ("role", "obfuscation"):
+                    if name == "tool_calls" and not _calls_something(value):
+                        continue
+                    return True
+    return False
+
+
+def _calls_something(calls: Any) -> bool:
+    """Return whether one of the pieces of tool calls has a name or arguments."""
+    if not isinstance(calls, list):
+        return True
+    for call in calls:
+        if not isinstance(call, dict):
+            continue
+        for part in (call.get("function"), call.get("custom")):
+            if isinstance(part, dict) and any(part.values()):
+                return True
+    return False
+
+
+def _usage_of(value: dict[str, Any]) -> Usage:
+    """Return the usage of a chunk or an answer, from wherever providers put it."""
+    groq = value.get("x_groq")
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    for place in (value, groq, first):
+        if isinstance(place, dict) and place.get("usage"):
+            return chat_usage(place["usage"])
+    return UNKNOWN
+
+
+def is_plain(data: bytes) -> bool:
+    """See `Format.is_plain`."""
+    try:
+        if data[:6] == b"data: " and data.find(b"\n") == len(data) - 2 and data[-1] == 10:
+            _read_plain(data[6:-2])
+        elif data[-2:] == b"\n\n":
+            for event in data[:-2].split(b"\n\n"):
+                if b"\n" in event:
+                    return False
+                if event[:1] == b":":
+                    continue
+                if event[:6] != b"data: ":
+                    return False
+                _read_plain(event[6:])
+        else:
+            return False
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return b"\r" not in data
+
+
+class ChatFormat(Format):
+    """Chat Completions, or (`other`) an endpoint of the same family of which little is known."""
+
+    __slots__ = ()
+
+    def watch(self) -> Watch:
+        return ChatWatch()
+
+    def is_plain(self, data: bytes) -> bool:
+        return is_plain(data)
+
+    def read_answer(self, body: bytes) -> Answer:
+        if not body.strip():
+            return Answer(is_json=False, is_empty=True)
+        try:
+            top = top_of(body, _WANTED)
+        except ValueError:
+            return Answer(is_json=False)
+        signal = error_inside(top)
+        if signal is not None:
+            return Answer(signal=signal)
+        if not isinstance(top, dict):
+            return Answer(is_empty=self.name == "chat" and not top)
+        model = top.get("model")
+        return Answer(
+            model=writable(model) if isinstance(model, str) else None,
+            usage=_usage_of(top),
+            is_empty=self.name == "chat"
+            and is_void(top.get("choices"))
+            and all(is_void(top.get(name)) for name in _OTHER_PAYLOADS),
+        )
+
+
+CHAT = ChatFormat("chat")
+OTHER = ChatFormat("other")
+"""Embeddings, images, files…: errors and usage as in Chat Completions, answers of any shape."""
