@@ -1,0 +1,473 @@
+"""One attempt at one target: connect, send, wait, and say how it went.
+
+The attempt is the sink of its connection until the answer's kind is known. It settles once: with
+a whole answer, with a stream that has content, with the head of a body that passes unread, or
+with a fault. Nothing is decided here but what the bytes are.
+"""
+
+import asyncio
+import time
+from enum import IntEnum
+
+from llm_proxy.domain.faults import (
+    BODY_CUT,
+    CLIENT_GONE,
+    DEADLINE,
+    FIRST_TOKEN_LATE,
+    HEAD_LATE,
+    REDIRECTED,
+    RESET,
+    SILENT,
+    Fault,
+)
+from llm_proxy.domain.signal import Signal
+from llm_proxy.domain.target import Target
+from llm_proxy.net.client import ClientConnection
+from llm_proxy.net.dial import DialError
+from llm_proxy.net.pool import Pool
+from llm_proxy.net.upstream import UpstreamConnection
+from llm_proxy.wire.encoding import Decoder
+from llm_proxy.wire.head import chunk
+
+from .beat import Beat
+from .call import Call
+from .relay import HELD as STREAM_HELD
+from .relay import OVER as STREAM_OVER
+from .relay import StreamRelay
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""A JSON answer is held to its end up to here; a larger one goes down as it comes."""
+STALE_S = 1.0
+"""A reused connection that dies this soon after the request was dead before it."""
+SILENCE_S = 200.0
+"""Agents give up after 240 s without an event; before that the proxy ends it itself."""
+FAREWELL_S = 2.0
+"""Behind the terminal event the connection may still end properly; longer is not waited."""
+NO_KEY = b"\0"
+"""Occurs in no text: what is looked for where the upstream wants no key."""
+
+
+class Mode(IntEnum):
+    """What kind of body is awaited."""
+
+    NONE, WHOLE, STREAM, PASS = range(4)
+
+
+NONE, WHOLE, STREAM, PASS = Mode
+
+
+class Attempt:
+    """What is known of one attempt.
+
+    Attributes:
+        fault: Why it failed; None = it answered, or is under way.
+        signal: The upstream's error, where it gave one as an event.
+        reason: Our words about `fault`.
+        status: The answer's status; 0 = no head came.
+        headers: The answer's head.
+        fields: The same as a dict.
+        parts: Pieces of the body so far (WHOLE) or what waits for the client (PASS).
+        relay: The stream (STREAM).
+        settled: Done when the exchange has something to decide or, after `follow`, at the end.
+        is_over: No more bytes come.
+        key: The upstream's key, which is blanked wherever the upstream echoes it.
+        is_decoded: The body's content-encoding was undone.
+        began_at: Loop time of its start; the `*_ms` are fractions of a millisecond, monotonic.
+    """
+
+    __slots__ = (
+        "_call",
+        "_client",
+        "_connection",
+        "_deadline",
+        "_is_chunked",
+        "_is_fresh_only",
+        "_loop",
+        "_pool",
+        "_size",
+        "_started",
+        "_timer",
+        "_upstream_at",
+        "beat",
+        "began_at",
+        "connect_ms",
+        "fault",
+        "fields",
+        "first_byte_ms",
+        "first_token_s",
+        "headers",
+        "is_decoded",
+        "is_over",
+        "is_reused",
+        "key",
+        "mode",
+        "model",
+        "parts",
+        "reason",
+        "relay",
+        "replays",
+        "sent_at",
+        "settled",
+        "signal",
+        "status",
+        "target",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pool: Pool,
+        call: Call,
+        model: str | None,
+        *,
+        deadline: float,
+        first_token_s: float,
+        beat: Beat | None,
+    ) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._call = call
+        self._deadline = deadline
+        self._client: ClientConnection | None = None
+        self._connection: UpstreamConnection | None = None
+        self._is_chunked = True
+        self._is_fresh_only = not call.endpoint.is_repeatable
+        self._size = 0
+        self._started = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self._upstream_at = 0.0
+        target = pool.target
+        self.key = target.key.secret.reveal().encode() if target.key.secret else NO_KEY
+        self.target: Target = target
+        self.model = model
+        self.beat = beat
+        self.began_at = loop.time()
+        self.sent_at = 0.0
+        self.connect_ms: float | None = None
+        self.first_byte_ms: float | None = None
+        self.first_token_s = first_token_s
+        self.fault: Fault | None = None
+        self.signal: Signal | None = None
+        self.reason = ""
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.fields: dict[bytes, bytes] = {}
+        self.mode = NONE
+        self.parts: list[bytes] = []
+        self.relay: StreamRelay | None = None
+        self.is_over = False
+        self.is_decoded = False
+        self.is_reused = False
+        self.replays = 0
+        self.settled: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def total_ms(self) -> float:
+        """Milliseconds since the attempt began."""
+        return (time.monotonic() - self._started) * 1000
+
+    @property
+    def connection(self) -> UpstreamConnection | None:
+        """The connection while the answer is under way."""
+        return self._connection
+
+    def start(self) -> None:
+        """Send the request, on an idle connection or on a new one."""
+        connection = None if self._is_fresh_only else self._pool.take()
+        if connection is not None:
+            self.is_reused = True
+            self.connect_ms = 0.0
+            self._send(connection)
+        else:
+            self._dial()
+
+    def abort(self, fault: Fault, reason: str = "") -> None:
+        """End it from our side; the upstream's connection is closed now."""
+        if self.is_over:
+            return
+        if self._connection is not None:
+            self._connection.abort()
+        if self.relay is not None:
+            self.relay.stop(fault, reason)
+        else:
+            self._settle(fault, reason)
+
+    def limit_to(self, deadline: float) -> None:
+        """Replace the deadline of the whole request, loop time."""
+        self._deadline = deadline
+
+    def follow(self, client: ClientConnection, *, is_chunked: bool) -> None:
+        """Let the answer flow to `client`, whose head is written; `settled` is new: the end."""
+        self._client = client
+        self._is_chunked = is_chunked
+        self.settled = self._loop.create_future()
+        if self.relay is not None:
+            self.relay.attach(client, is_chunked=is_chunked)
+        for part in self.parts:
+            self._pass_on(part)
+        self.parts = []
+        if self.is_over:
+            self.settled.set_result(None)
+            return
+        connection = self._connection
+        if connection is not None:
+            client.flow = connection
+            if client.is_choked:
+                connection.pause()
+            self._arm(self._loop.time())
+
+    # Connecting.
+
+    def _dial(self) -> None:
+        self.is_reused = False
+        task = asyncio.ensure_future(self._pool.open())
+        task.add_done_callback(self._on_dialled)
+        if self._deadline != float("inf"):
+            self._timer = self._loop.call_at(
+                self._deadline, lambda: self.abort(DEADLINE, "while connecting")
+            )
+
+    def _on_dialled(self, task: "asyncio.Future[UpstreamConnection]") -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if task.cancelled():
+            self._settle(CLIENT_GONE, "")
+            return
+        error = task.exception()
+        if error is None:
+            connection = task.result()
+            if self.is_over:
+                self._pool.put(connection)  # the client left; the next one finds it warm
+                return
+            if self.connect_ms is None:
+                self.connect_ms = self.total_ms
+            self._send(connection)
+        elif isinstance(error, DialError):
+            self._settle(error.fault, str(error))
+        else:
+            self._settle(RESET, type(error).__name__)
+            self._loop.call_exception_handler({"message": "dial failed", "exception": error})
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        self._connection = connection
+        now = self._loop.time()
+        self.sent_at = now
+        timeouts = self.target.upstream.timeouts
+        self._upstream_at = now + timeouts.upstream_s if timeouts.upstream_s else float("inf")
+        body = self._call.body_for(self.model)
+        head = self._call.head_for(self.target, body)
+        self._arm(now)
+        connection.send(head, body, self, is_head_request=self._call.method == "HEAD")
+
+    # AnswerSink.
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Decide what kind of answer comes."""
+        self.first_byte_ms = self.total_ms
+        self.status = status
+        self.headers = headers
+        fields = self.fields = dict(headers)
+        if 300 <= status < 400 and status != 304:
+            self._drop(REDIRECTED, f"answered {status}")
+            return
+        if status >= 400:
+            self.mode = WHOLE
+            return
+        kind = fields.get(b"content-type", b"").lower()
+        if self._call.is_stream_read and (
+            kind.startswith(b"text/event-stream")
+            or (self._call.is_stream and b"json" not in kind and b"html" not in kind)
+        ):
+            self._on_stream_head(fields)
+        elif self._call.is_answer_read or b"json" in kind:
+            self.mode = WHOLE
+        else:
+            self.mode = PASS
+            self._settle_open()
+
+    def _on_stream_head(self, fields: dict[bytes, bytes]) -> None:
+        encoding = fields.get(b"content-encoding", b"").lower()
+        decoder = None
+        if encoding not in (b"", b"identity"):
+            decoder = Decoder.of(encoding, MAX_ANSWER_BYTES)
+            if decoder is None:
+                self.mode = PASS
+                self._settle_open()
+                return
+            self.is_decoded = True
+        self.mode = STREAM
+        self.relay = StreamRelay(
+            self._loop,
+            self._call.format,
+            decoder=decoder,
+            key=self.key,
+            on_change=self._on_relay,
+        )
+        if self._connection is not None:
+            self._arm(self._loop.time())
+
+    def on_data(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        if self.relay is not None:
+            self.relay.on_data(data)
+            return
+        if self.mode is PASS:
+            self._pass_on(data)
+            return
+        self.parts.append(data)
+        self._size += len(data)
+        if self._size > MAX_ANSWER_BYTES:
+            if self.status >= 400:
+                self._drop(BODY_CUT, "the error's body is too large")
+                return
+            self.mode = PASS
+            self._settle_open()
+
+    def on_end(self) -> None:
+        """The answer is whole."""
+        self._connection = None
+        if self.relay is not None:
+            self.relay.on_end()
+        else:
+            self._settle(None, "")
+
+    def on_broken(self, fault: Fault, reason: str) -> None:
+        """The connection broke."""
+        connection, self._connection = self._connection, None
+        if (
+            self.is_reused
+            and connection is not None
+            and not connection.has_begun
+            and not self.replays
+            and self._loop.time() - self.sent_at < STALE_S
+        ):
+            self.replays = 1
+            self._dial()
+        elif self.relay is not None:
+            self.relay.on_broken(fault, reason)
+        else:
+            self._settle(fault, reason)
+
+    def on_late(self, now: float) -> None:
+        """A deadline of the connection passed; see which."""
+        if now >= self._deadline:
+            self.abort(DEADLINE, "the request's time is used up")
+        elif self._client is None:
+            self._on_late_before_commit(now)
+        else:
+            self._on_late_flowing(now)
+
+    # Time.
+
+    def _on_late_before_commit(self, now: float) -> None:
+        relay = self.relay
+        if self.status == 0 or self.mode is WHOLE:
+            if now >= self._upstream_at:
+                self.abort(HEAD_LATE, "no answer in time")
+                return
+        elif relay is not None and now >= relay.event_at + SILENCE_S:
+            self.abort(SILENT, f"no event for {SILENCE_S:g} s")
+            return
+        if self.first_token_s and now >= self.sent_at + self.first_token_s:
+            self.abort(FIRST_TOKEN_LATE, f"no content within {self.first_token_s:g} s")
+            return
+        if self.beat is not None:
+            self.beat.on_time(now, 0.0)
+        self._arm(now)
+
+    def _on_late_flowing(self, now: float) -> None:
+        relay = self.relay
+        connection = self._connection
+        if relay is None or connection is None:
+            return
+        if connection.is_paused:
+            # The client is slow, not the upstream: no blame, and no frame would get through.
+            relay.byte_at = relay.event_at = now
+            self._arm(now)
+            return
+        idle_s = self.target.upstream.timeouts.stream_idle_s
+        if relay.watch.is_ended and now >= relay.byte_at + FAREWELL_S:
+            connection.abort()
+            relay.stop(None, "")
+        elif now >= relay.event_at + SILENCE_S:
+            self.abort(SILENT, f"no event for {SILENCE_S:g} s")
+        elif idle_s and now >= relay.byte_at + idle_s:
+            self.abort(SILENT, f"no byte for {idle_s:g} s")
+        else:
+            if self.beat is not None:
+                self.beat.on_time(now, relay.sent_at)
+            self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        """Set the connection's deadline to the soonest of all that matter now."""
+        connection = self._connection
+        if connection is None:
+            return
+        due = min(self._deadline, self._upstream_at)
+        relay = self.relay
+        if relay is not None:
+            due = min(self._deadline, relay.event_at + SILENCE_S)
+            if self._client is not None:
+                idle_s = self.target.upstream.timeouts.stream_idle_s
+                if idle_s:
+                    due = min(due, relay.byte_at + idle_s)
+                if relay.watch.is_ended:
+                    due = min(due, relay.byte_at + FAREWELL_S)
+        elif self._client is not None:
+            due = self._deadline  # a body that passes unread has no events to wait for
+        if self._client is None and self.first_token_s and self._call.is_stream:
+            due = min(due, self.sent_at + self.first_token_s)
+        if self.beat is not None:
+            due = min(due, self.beat.next_at(relay.sent_at if relay else 0.0))
+        if due != float("inf"):
+            connection.set_due(max(due, now))
+        else:
+            connection.clear_due()
+
+    # Steps.
+
+    def _on_relay(self) -> None:
+        relay = self.relay
+        assert relay is not None
+        if relay.state is STREAM_HELD:
+            return
+        if relay.state is not STREAM_OVER and relay.watch.is_ended:
+            self._arm(self._loop.time())  # all is said; the farewell is not waited for long
+        if relay.state is STREAM_OVER:
+            self.is_over = True
+            self.fault = relay.fault
+            self.signal = relay.signal
+            self.reason = relay.reason
+            if self._connection is not None and relay.fault is not None:
+                self._connection.abort()
+            self._connection = None
+        if not self.settled.done():
+            self.settled.set_result(None)
+
+    def _drop(self, fault: Fault, reason: str) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+        self._settle(fault, reason)
+
+    def _settle_open(self) -> None:
+        if not self.settled.done():
+            self.settled.set_result(None)
+
+    def _settle(self, fault: Fault | None, reason: str) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        self._connection = None
+        self.fault = fault
+        self.reason = reason
+        self._settle_open()
+
+    def _pass_on(self, data: bytes) -> None:
+        client = self._client
+        if client is None:
+            self.parts.append(data)
+            return
+        if self.key in data:
+            data = data.replace(self.key, b"*" * len(self.key))
+        client.write(chunk(data) if self._is_chunked else data)

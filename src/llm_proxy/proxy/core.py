@@ -1,0 +1,337 @@
+"""What all exchanges share, and the first look at every request.
+
+`on_head` decides by the head alone: whose path it is, who asks, and whether it is let in. What
+needs no upstream is answered by `ops`, what belongs to the page by `site`; the rest becomes an
+exchange.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeVar, TypeVarTuple
+
+import msgspec
+
+from llm_proxy.domain.errors import RequestError
+from llm_proxy.domain.record import Record
+from llm_proxy.domain.redact import Redactor
+from llm_proxy.domain.secret import AccessKey
+from llm_proxy.formats import format_named
+from llm_proxy.formats.endpoint import Endpoint, endpoint_of
+from llm_proxy.formats.format import Format
+from llm_proxy.net.client import ClientConnection
+from llm_proxy.net.loop import Tasks
+from llm_proxy.net.pool import Pools
+from llm_proxy.policy.access import AccessTable, Refusal
+from llm_proxy.policy.board import Board
+from llm_proxy.policy.deadline import deadline_of
+from llm_proxy.policy.retry import RetryConfig
+from llm_proxy.wire.path import nearest, repair
+from llm_proxy.wire.request import Request
+
+from . import answer
+from .exchange import Exchange
+from .gate import Gate
+from .ids import Ids
+from .intake import CORRECTED, Visit, id_header, read_deadline
+from .models import Catalogue
+from .table import Table
+
+MAX_SITE_BODY_BYTES = 1024 * 1024
+"""Bodies for the page's paths, which never need more."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """What a reload can change about how requests are served.
+
+    Attributes:
+        access_keys: In configured order; the first is the owner's.
+        request_timeout_s: For the whole request until content flows; 0 = off.
+        path_repair: Whether mistakes in addresses are tolerated.
+        cors_origins: Origins of browser pages; `*` = any.
+        max_body_bytes: Largest request body.
+        retry: The numbers of policy.
+    """
+
+    access_keys: tuple[AccessKey, ...]
+    request_timeout_s: float
+    path_repair: bool
+    cors_origins: tuple[str, ...]
+    max_body_bytes: int
+    retry: RetryConfig
+
+
+class Ops(Protocol):
+    """Answers what needs neither an upstream nor the page."""
+
+    def answer(self, request: Request) -> bytes | None:
+        """Return a whole answer for `/health` and its kind; None = not theirs, or `expose`."""
+
+    def takes(self, path: bytes) -> bool:
+        """Return whether `expose` answers `path`."""
+
+    async def expose(self, client: ClientConnection, request: Request) -> None:
+        """Answer a whole request with the metrics and finish it."""
+
+
+class Site(Protocol):
+    """The page and its data."""
+
+    def takes(self, path: bytes) -> bool:
+        """Return whether `path` is theirs."""
+
+    def serve(self, client: ClientConnection, request: Request) -> None:
+        """Answer a whole request and finish it."""
+
+
+class Core:
+    """The handler behind the server: one per process."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tasks: Tasks,
+        *,
+        pools: Pools,
+        board: Board,
+        table: Table,
+        config: Config,
+        redactor: Redactor,
+        gate: Gate,
+        clock: Callable[[], float],
+        wall_ms: Callable[[], int],
+        rng: Callable[[], float],
+        report: Callable[[Record], None],
+        on_bug: Callable[[BaseException], None],
+    ) -> None:
+        self.loop = loop
+        self.tasks = tasks
+        self.pools = pools
+        self.board = board
+        self.table = table
+        self.config = config
+        self.access = AccessTable(config.access_keys)
+        self.redactor = redactor
+        self.gate = gate
+        self.clock = clock
+        self.wall_ms = wall_ms
+        self.rng = rng
+        self.report = report
+        self.on_bug = on_bug
+        self.ops: Ops | None = None
+        self.site: Site | None = None
+        self.models: Catalogue | None = None
+        self.refused_early = 0
+        self._ids = Ids(wall_ms)
+        self._exchanges: dict[ClientConnection, Visit] = {}
+
+    def configure(self, table: Table, config: Config, redactor: Redactor) -> None:
+        """Take over a new configuration; exchanges under way keep what they have."""
+        self.table = table
+        self.config = config
+        self.redactor = redactor
+        self.access = AccessTable(config.access_keys)
+        self.board.reconfigure(table.targets, config=config.retry)
+        self.pools.configure(table.targets)
+
+    # What exchanges ask.
+
+    @property
+    def retry(self) -> RetryConfig:
+        """The numbers of policy."""
+        return self.config.retry
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest request body, decoded."""
+        return self.config.max_body_bytes
+
+    @property
+    def has_model_maps(self) -> bool:
+        """Whether any model is renamed on the way up."""
+        return self.table.has_model_maps
+
+    def redact(self, text: str) -> str:
+        """Return `text` without secrets."""
+        return self.redactor.text(text)
+
+    async def aside(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Run what would hold the loop up in a thread."""
+        return await self.loop.run_in_executor(None, lambda: function(*args))
+
+    def deadline_of(self, visit: Visit, now: float) -> float:
+        """Return when the request must have content, loop time."""
+        elapsed_s = now - visit.arrived
+        return (
+            deadline_of(now, client_s=visit.client_s, request_s=self.config.request_timeout_s)
+            - elapsed_s
+        )
+
+    def client_deadline_of(self, visit: Visit) -> float:
+        """Return when the client itself wants the end, loop time."""
+        return visit.arrived + visit.client_s if visit.client_s is not None else float("inf")
+
+    # Handler.
+
+    def on_head(self, client: ClientConnection, request: Request) -> bool:
+        """Let the request in, or refuse it before its body is read."""
+        try:
+            return self._admit(client, request)
+        except RequestError as error:
+            client.refuse(self.error_answer(error, request, is_closing=client.will_close))
+            return False
+
+    def on_request(self, client: ClientConnection, request: Request) -> None:
+        """Serve a whole request."""
+        visit = self._exchanges.pop(client, None)
+        if visit is not None:
+            self.tasks.start(Exchange(self, client, visit).run())
+        elif self.ops is not None and self.ops.takes(request.path):
+            self.tasks.start(self.ops.expose(client, request))
+        elif self.site is not None:
+            self.site.serve(client, request)
+
+    def error_answer(
+        self, error: RequestError, request: Request | None, *, is_closing: bool = True
+    ) -> bytes:
+        """Return a whole answer for a request that is refused without an exchange."""
+        self.refused_early += 1
+        format_ = self._dialect(request)
+        extra = []
+        if error.status == 401:
+            extra = answer.retry_lines(None, should_retry=False)
+        elif error.status in (429, 503):
+            extra = answer.retry_lines(1.0, None)
+        return answer.error_answer(
+            format_,
+            error.status,
+            error.message,
+            self._stamp(request, format_, is_closing=is_closing),
+            code=error.code or None,
+            param=error.param,
+            extra=extra,
+            is_head=request is not None and request.method == "HEAD",
+        )
+
+    def origin_of(self, request: Request) -> bytes:
+        """Return what `access-control-allow-origin` says; empty = nothing."""
+        origin = request.fields.get(b"origin")
+        if origin is None:
+            return b""
+        allowed = self.config.cors_origins
+        if "*" in allowed:
+            return b"*"
+        return origin if origin.decode("latin-1") in allowed else b""
+
+    # Steps.
+
+    def _admit(self, client: ClientConnection, request: Request) -> bool:
+        if self.ops is not None:
+            ready = self.ops.answer(request)
+            if ready is not None:
+                client.refuse(ready)
+                return False
+            if self.ops.takes(request.path):
+                request.max_body_bytes = MAX_SITE_BODY_BYTES
+                return True
+        path, was_corrected = self._path_of(request)
+        if path is None:
+            if self.site is not None and self.site.takes(request.path):
+                request.max_body_bytes = MAX_SITE_BODY_BYTES
+                return True
+            raise RequestError(
+                404,
+                f"unknown path {_shown(request.path)}; did you mean {nearest(_shown(request.path))}?",
+                code="not_found",
+            )
+        endpoint = endpoint_of(request.method, path.decode("ascii"))
+        caller = self._caller(request)
+        if b"key=" in request.query:
+            raise RequestError(
+                400, "send the access key in a header, not in the address", code="key_in_address"
+            )
+        now = self.loop.time()
+        request_id, at_ms = self._ids.next()
+        self._exchanges[client] = Visit(
+            request=request,
+            id=request_id,
+            at_ms=at_ms,
+            arrived=now,
+            caller=caller,
+            path=path,
+            endpoint=endpoint,
+            format=format_of(endpoint),
+            notice=CORRECTED if was_corrected else "",
+            origin=self.origin_of(request),
+            client_s=read_deadline(request),
+        )
+        return True
+
+    def _path_of(self, request: Request) -> tuple[bytes | None, bool]:
+        path = request.path
+        if path.startswith(b"/v1/") and path in HOT:
+            return path, False
+        if not self.config.path_repair:
+            return (path if path.startswith(b"/v1/") else None), False
+        address = repair(path)
+        if address is None:
+            return None, False
+        return address.path.encode("ascii"), address.was_corrected
+
+    def _caller(self, request: Request) -> AccessKey:
+        fields = request.fields
+        for name in (b"authorization", b"x-api-key", b"api-key"):
+            if request.has_repeated(name):
+                raise _denied("two credentials of one kind were sent")
+        found = self.access.check(
+            fields.get(b"authorization"), fields.get(b"x-api-key"), fields.get(b"api-key")
+        )
+        if isinstance(found, AccessKey):
+            return found
+        if found is Refusal.MISSING:
+            raise _denied("no access key was sent")
+        if found is Refusal.CONFLICT:
+            raise _denied("two different access keys were sent")
+        raise _denied("the access key is wrong")
+
+    def _stamp(self, request: Request | None, format_: Format, *, is_closing: bool) -> answer.Stamp:
+        request_id, _ = self._ids.next()
+        return answer.Stamp(
+            request_id=request_id,
+            id_name=id_header(format_),
+            origin=self.origin_of(request) if request is not None else b"",
+            connection=b"connection: close\r\n" if is_closing else b"",
+        )
+
+    def _dialect(self, request: Request | None) -> Format:
+        if request is None or not request.path:
+            return format_named("chat")
+        path, _ = self._path_of(request)
+        shown = path if path is not None else request.path
+        if b"/messages" in shown or b"anthropic-version" in request.fields:
+            return format_named("messages")
+        return format_named("responses" if b"/responses" in shown else "chat")
+
+
+HOT = frozenset((b"/v1/chat/completions", b"/v1/messages", b"/v1/responses", b"/v1/embeddings"))
+"""Paths that are right as they are, most of the time."""
+
+
+def format_of(endpoint: Endpoint) -> Format:
+    """Return the dialect of `endpoint`; paths without one of their own speak OpenAI's."""
+    return format_named(endpoint.format)
+
+
+def _denied(reason: str) -> RequestError:
+    return RequestError(
+        401,
+        f"Permission Denied: {reason}. Incorrect API key provided: use one of the proxy's access"
+        " keys (MY_ACCESS_KEY), not a provider's.",
+        code="invalid_api_key",
+    )
+
+
+def _shown(path: bytes) -> str:
+    return path[:200].decode("ascii", "backslashreplace")

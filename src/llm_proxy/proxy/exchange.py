@@ -1,0 +1,509 @@
+"""The life of one request, top to bottom: plan, attempts, commit, relay, finish.
+
+Start reading here. `Exchange.run` is the one coroutine that makes a request's decisions; what they
+are based on stands in `policy/`, what the bytes mean in `formats/`, how they travel in `net/`.
+Once content flows, nothing wakes this coroutine until the end.
+
+Whatever happens, the exchange leaves by `finish`, exactly once.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from llm_proxy.domain.errors import RequestError
+from llm_proxy.domain.faults import (
+    CLIENT_GONE,
+    EMPTY_ANSWER,
+    FIRST_TOKEN_LATE,
+    NOT_JSON,
+    SHUT_DOWN,
+    SILENT,
+    STREAM_CUT,
+    STREAM_ERROR,
+    STREAM_STALLED,
+    Fault,
+)
+from llm_proxy.domain.record import Attempt as AttemptRecord
+from llm_proxy.domain.record import Outcome
+from llm_proxy.domain.signal import Signal
+from llm_proxy.domain.usage import UNKNOWN, Usage
+from llm_proxy.formats.endpoint import MODEL, MODELS
+from llm_proxy.formats.signal import read_signal
+from llm_proxy.net.client import ClientConnection
+from llm_proxy.policy.choose import Pick, Wait
+from llm_proxy.policy.classify import classify
+from llm_proxy.policy.limits_seen import advice, spent
+from llm_proxy.policy.plan import Plan
+from llm_proxy.wire.encoding import decode_all
+from llm_proxy.wire.head import LAST_CHUNK, chunk
+from llm_proxy.wire.request import Request
+
+from . import answer, refusal
+from .attempt import MAX_ANSWER_BYTES, PASS, STREAM, WHOLE, Attempt
+from .beat import Beat
+from .call import Call
+from .finish import finish
+from .intake import Visit, read_call
+from .models import list_answer
+
+if TYPE_CHECKING:
+    from .core import Core
+
+LARGE_ANSWER_BYTES = 256 * 1024
+"""An answer from this size on is read off the loop: 1 MB takes a millisecond."""
+
+
+class Exchange:
+    """One request and all that is done for it.
+
+    Attributes:
+        core: What all exchanges share.
+        visit: The request, its caller and its endpoint.
+        client: The client's connection, ours until `finish`.
+        call: What is asked of upstreams; None until the body has been read.
+        records: One entry per attempt so far.
+        failures: The attempts behind `plan.faults`, in the same order.
+        outcome: How it ended, as the client saw it.
+        status: HTTP status sent; 0 = none.
+        error: One sentence for the record.
+        deadline: Loop time at which everything must be done, until content flows.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_beat",
+        "_is_chunked",
+        "_is_in_gate",
+        "_sleep",
+        "_task",
+        "answered_by",
+        "broken_events",
+        "call",
+        "client",
+        "core",
+        "deadline",
+        "error",
+        "failures",
+        "first_token_ms",
+        "is_gone",
+        "outcome",
+        "plan",
+        "records",
+        "started",
+        "status",
+        "usage",
+        "visit",
+        "waited_from",
+    )
+
+    def __init__(self, core: "Core", client: ClientConnection, visit: Visit) -> None:
+        self.core = core
+        self.client = client
+        self.visit = visit
+        self.started = core.clock()
+        self.call: Call | None = None
+        self.plan: Plan | None = None
+        self.records: list[AttemptRecord] = []
+        self.failures: list[tuple[Attempt, Signal | None, bytes]] = []
+        self.answered_by: Attempt | None = None
+        self.outcome = Outcome.UPSTREAM_ERROR
+        self.status = 0
+        self.error: str | None = None
+        self.usage: Usage = UNKNOWN
+        self.broken_events = 0
+        self.first_token_ms: float | None = None
+        self.is_gone = False
+        self.deadline = float("inf")
+        self.waited_from = 0.0
+        self._attempt: Attempt | None = None
+        self._beat: Beat | None = None
+        self._is_chunked = visit.request.http_version == "1.1"
+        self._is_in_gate = False
+        self._sleep: asyncio.Future[bool] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def request(self) -> Request:
+        """The client's request."""
+        return self.visit.request
+
+    async def run(self) -> None:
+        """Serve the request to its end."""
+        self.client.on_gone = self._on_gone
+        try:
+            if self.visit.endpoint.kind in (MODELS, MODEL):
+                await self._list_models()
+                return
+            await self._enter()
+            self.call = await read_call(self.core, self.visit)
+            await self._serve(self.call)
+        except RequestError as error:
+            self._refuse(error)
+        except asyncio.CancelledError:
+            self._fail(SHUT_DOWN)
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not leave a client hanging
+            self.core.on_bug(error)
+            self._fail(None)
+        finally:
+            if self._is_in_gate:
+                self.core.gate.leave()
+            finish(self)
+
+    # plan
+
+    async def _enter(self) -> None:
+        """Take a place among the requests in flight, waiting shortly for one.
+
+        Raises:
+            RequestError: 503, there was none.
+        """
+        gate = self.core.gate
+        if not gate.enter():
+            place = self._sleep = gate.wait()
+            is_in = await place
+            self._sleep = None
+            if not is_in or self.is_gone:
+                if is_in:
+                    gate.leave()
+                raise RequestError(
+                    503,
+                    "too many requests in flight (MAX_CONCURRENCY); try again shortly",
+                    code="overloaded",
+                )
+        self._is_in_gate = True
+
+    async def _list_models(self) -> None:
+        """Answer from memory what models there are."""
+        assert self.core.models is not None
+        models = await self.core.models.models()
+        self.status, body = list_answer(self.visit, models)
+        self.outcome = Outcome.OK if self.status == 200 else Outcome.CLIENT_ERROR
+        self.client.write(
+            answer.own_answer(
+                self.status, body, self.stamp(), is_head=self.request.method == "HEAD"
+            )
+        )
+
+    async def _serve(self, call: Call) -> None:
+        core = self.core
+        route = core.table.route(call)
+        now = core.loop.time()
+        self.deadline = core.deadline_of(self.visit, now)
+        if call.is_stream:
+            self._beat = Beat(
+                self.client,
+                frame=call.format.keepalive,
+                is_chunked=self._is_chunked,
+                write_head=self._write_early_head,
+                now=now,
+            )
+        plan = self.plan = Plan(
+            core.board,
+            route.targets,
+            model=route.model,
+            deadline=self.deadline,
+            config=core.retry,
+            is_repeatable=call.endpoint.is_repeatable,
+        )
+        while not self.is_gone:
+            step = plan.next(core.loop.time(), core.rng)
+            if isinstance(step, Pick):
+                attempt = self._begin(plan, step, route.names.get(step.target.id))
+                await attempt.settled
+                if await self._judge(plan, attempt):
+                    await self._deliver(plan, attempt)
+                    return
+            elif isinstance(step, Wait):
+                await self._wait_until(step.until)
+            else:
+                refusal.answer_last_word(self, plan)
+                return
+        self.outcome = Outcome.CLIENT_GONE
+
+    # connect, send, wait
+
+    def _begin(self, plan: Plan, pick: Pick, model: str | None) -> Attempt:
+        core = self.core
+        assert self.call is not None
+        now = core.loop.time()
+        target = pick.target
+        first_token_s = target.upstream.timeouts.first_token_s if self.call.is_stream else 0.0
+        attempt = self._attempt = Attempt(
+            core.loop,
+            core.pools[target],
+            self.call,
+            model,
+            deadline=self.deadline,
+            first_token_s=first_token_s,
+            beat=self._beat,
+        )
+        self.records.append(
+            AttemptRecord(
+                upstream=target.upstream.name,
+                key=target.key.label,
+                model=model,
+                why=pick.why,
+                start_ms=self.elapsed_ms(),
+                wait_ms=(now - self.waited_from) * 1000 if self.waited_from else 0.0,
+            )
+        )
+        self.waited_from = 0.0
+        plan.began(target, now)
+        if first_token_s and not plan.has_alternative(now):
+            attempt.first_token_s = 0.0
+        attempt.start()
+        return attempt
+
+    async def _judge(self, plan: Plan, attempt: Attempt) -> bool:
+        """Decide whether an attempt answered; if not, learn from its fault."""
+        if attempt.replays:
+            plan.replayed()
+        if self.is_gone:
+            self._note(attempt, CLIENT_GONE, None)
+            plan.gone(attempt.target)
+            return False
+        fault, signal, body = await self._fault_of(attempt)
+        if self._has_left():
+            self._note(attempt, CLIENT_GONE, None)
+            plan.gone(attempt.target)
+            return False
+        if fault is None:
+            return True
+        core = self.core
+        told = advice(attempt.fields, signal, wall_s=core.wall_ms() / 1000)
+        cool_s = plan.failed(
+            attempt.target,
+            fault,
+            core.loop.time(),
+            advice=told,
+            rng=core.rng,
+            took_s=attempt.total_ms / 1000,
+        )
+        self._note(attempt, fault, signal, cool_s)
+        self.failures.append((attempt, signal, body))
+        return False
+
+    async def _fault_of(self, attempt: Attempt) -> tuple[Fault | None, Signal | None, bytes]:
+        """Return the fault of a settled attempt, the upstream's words, and its body."""
+        assert self.call is not None
+        fault = attempt.fault
+        if fault is not None:
+            signal = attempt.signal
+            if fault is STREAM_ERROR and signal is not None:
+                fault = classify(signal)
+            return fault, signal, b""
+        if attempt.mode is not WHOLE:
+            return None, None, b""
+        body = b"".join(attempt.parts)
+        attempt.parts = [body]
+        encoding = attempt.fields.get(b"content-encoding", b"")
+        readable = decode_all(body, encoding, MAX_ANSWER_BYTES) if encoding else body
+        if attempt.status >= 400:
+            kind = attempt.fields.get(b"content-type", b"")
+            signal = read_signal(attempt.status, kind, readable or b"")
+            return classify(signal), signal, body
+        if not self.call.is_answer_read or readable is None:
+            return None, None, body
+        if len(readable) > LARGE_ANSWER_BYTES:
+            read = await self.core.loop.run_in_executor(
+                None, self.call.format.read_answer, readable
+            )
+        else:
+            read = self.call.format.read_answer(readable)
+        if read.signal is not None:
+            return classify(read.signal), read.signal, body
+        if read.is_empty:
+            return EMPTY_ANSWER, None, body
+        if not read.is_json:
+            return NOT_JSON, None, body
+        self.usage = read.usage
+        return None, None, body
+
+    async def _wait_until(self, until: float) -> None:
+        loop = self.core.loop
+        self.waited_from = self.waited_from or loop.time()
+        sleep = self._sleep = loop.create_future()
+        timer = loop.call_at(until, _wake, sleep)
+        await sleep
+        timer.cancel()
+        self._sleep = None
+
+    # commit, relay
+
+    async def _deliver(self, plan: Plan, attempt: Attempt) -> None:
+        core, client = self.core, self.client
+        self.answered_by = attempt
+        self.outcome = Outcome.OK
+        left_s = spent(attempt.fields, wall_s=core.wall_ms() / 1000)
+        if attempt.mode is WHOLE:
+            client.write(self._head(attempt, len(attempt.parts[0])) + attempt.parts[0])
+            plan.answered(attempt.target, core.loop.time(), spent_s=left_s)
+            self._note(attempt, None, None)
+            return
+        length = _declared_length(attempt) if attempt.mode is PASS else None
+        is_chunked = self._is_chunked and length is None
+        if self._beat is None or not self._beat.has_begun:
+            client.write(self._head(attempt, length))
+        plan.committed(core.loop.time(), spent_s=left_s)
+        if attempt.relay is not None:
+            self.first_token_ms = (attempt.relay.first_content_at - self.visit.arrived) * 1000
+        # From here the client's own deadline alone ends a living stream.
+        attempt.limit_to(self.core.client_deadline_of(self.visit))
+        attempt.follow(client, is_chunked=is_chunked)
+        await attempt.settled
+        self._end(plan, attempt, is_chunked=is_chunked)
+
+    def _end(self, plan: Plan, attempt: Attempt, *, is_chunked: bool) -> None:
+        """Close an answer that was flowing, honestly."""
+        client = self.client
+        relay = attempt.relay
+        if relay is not None:
+            self.usage = relay.watch.usage
+            self.broken_events = relay.broken_events
+        fault = attempt.fault
+        now = self.core.loop.time()
+        if self.is_gone:
+            self.outcome = Outcome.CLIENT_GONE
+            plan.gone(attempt.target)
+            self._note(attempt, CLIENT_GONE, None)
+            return
+        if fault is None:
+            plan.answered(attempt.target, now)
+            self._note(attempt, None, None)
+            if is_chunked:
+                client.write(LAST_CHUNK)
+            return
+        fault = _after_commit(fault)
+        self.outcome = Outcome.CUT
+        self.error = fault.says
+        plan.failed(attempt.target, fault, now, rng=self.core.rng)
+        self._note(attempt, fault, attempt.signal)
+        if relay is None:
+            client.abort()  # only a broken transport tells the client that the body is not whole
+            return
+        if not relay.is_told:
+            event = relay.watch.failure(fault.status, fault.name, fault.says)
+            client.write(chunk(event) if is_chunked else event)
+        if is_chunked:
+            client.write(LAST_CHUNK)
+
+    # finish
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request's head was read."""
+        return (self.core.clock() - self.started) * 1000
+
+    def stamp(self) -> answer.Stamp:
+        """Return our own header fields as they stand."""
+        visit = self.visit
+        attempt = self.answered_by or self._attempt
+        return answer.Stamp(
+            request_id=visit.id,
+            id_name=visit.id_name,
+            attempts=self.plan.attempts if self.plan is not None else 0,
+            upstream=attempt.target.upstream.name if attempt is not None else "",
+            notice=visit.notice,
+            origin=visit.origin,
+            connection=self.connection_line(),
+        )
+
+    def connection_line(self) -> bytes:
+        """Return the Connection field where the version's default does not say it."""
+        if self.client.will_close:
+            return b"connection: close\r\n"
+        return b"" if self._is_chunked else b"connection: keep-alive\r\n"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the client has its head already: errors must be told in-band."""
+        return self._beat is not None and self._beat.has_begun
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the client understands chunks."""
+        return self._is_chunked
+
+    def _head(self, attempt: Attempt, length: int | None) -> bytes:
+        self.status = attempt.status
+        return answer.upstream_head(
+            attempt.status,
+            attempt.headers,
+            attempt.fields,
+            self.stamp(),
+            length=None if attempt.status == 204 else length,
+            is_chunked=self._is_chunked and attempt.status != 204,
+            key=attempt.key,
+            drop=answer.DECODED if attempt.is_decoded else answer.NOTHING,
+        )
+
+    def _write_early_head(self) -> None:
+        stamp = self.stamp()
+        stamp.upstream = ""
+        self.status = 200
+        self.client.write(answer.own_stream_head(stamp, is_chunked=self._is_chunked))
+
+    def _refuse(self, error: RequestError) -> None:
+        self.outcome = Outcome.REFUSED
+        refusal.answer_refused(self, error)
+
+    def _fail(self, fault: Fault | None) -> None:
+        """End it for a reason of ours: shut-down, or a bug (None)."""
+        attempt = self._attempt
+        if attempt is not None and not attempt.is_over:
+            attempt.abort(SHUT_DOWN)
+        if attempt is not None and self.plan is not None:
+            self.plan.gone(attempt.target)
+        self.outcome = Outcome.UPSTREAM_ERROR
+        refusal.answer_failed(self, fault)
+
+    def _note(
+        self,
+        attempt: Attempt,
+        fault: Fault | None,
+        signal: Signal | None,
+        cool_s: float | None = None,
+    ) -> None:
+        """Complete the attempt's entry in the record."""
+        entry = self.records[-1]
+        entry.status = attempt.status or None
+        entry.connect_ms = attempt.connect_ms
+        entry.first_byte_ms = attempt.first_byte_ms
+        entry.total_ms = attempt.total_ms
+        if fault is not None:
+            entry.fault = fault.name
+            entry.cost = fault.cost.name.lower()
+            words = (signal.message if signal is not None else "") or attempt.reason
+            entry.reason = self.core.redact(words)[:500] if words else None
+            entry.cool_s = cool_s
+
+    def _has_left(self) -> bool:
+        return self.is_gone
+
+    def _on_gone(self) -> None:
+        """The client hung up: let go of everything at once."""
+        self.is_gone = True
+        if self._attempt is not None:
+            self._attempt.abort(CLIENT_GONE)
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(False)
+
+
+def _wake(sleep: "asyncio.Future[bool]") -> None:
+    if not sleep.done():
+        sleep.set_result(True)
+
+
+def _declared_length(attempt: Attempt) -> int | None:
+    length = attempt.fields.get(b"content-length", b"")
+    return int(length) if length.isdigit() else None
+
+
+def _after_commit(fault: Fault) -> Fault:
+    """Return how a fault is called once content has been sent."""
+    if fault in (SILENT, FIRST_TOKEN_LATE):
+        return STREAM_STALLED
+    return fault if fault in (STREAM_ERROR, STREAM_CUT) or fault.status == 504 else STREAM_CUT
+
+
+__all__ = ["STREAM", "Exchange"]

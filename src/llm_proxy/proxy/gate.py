@@ -1,0 +1,57 @@
+"""How many requests are served at once; the rest wait a short while, in order."""
+
+import asyncio
+from collections import deque
+
+WAIT_S = 5.0
+"""Long enough for a burst to pass, short enough for the client to hear of it in time."""
+
+
+class Gate:
+    """Counts requests in flight.
+
+    Attributes:
+        in_flight: Inside the gate.
+    """
+
+    __slots__ = ("_limit", "_loop", "_queue", "in_flight")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+        self._loop = loop
+        self._limit = limit
+        self._queue: deque[asyncio.Future[bool]] = deque()
+        self.in_flight = 0
+
+    def enter(self) -> bool:
+        """Take a place; False: full, `wait` for one."""
+        if self.in_flight >= self._limit or self._queue:
+            return False
+        self.in_flight += 1
+        return True
+
+    def wait(self) -> "asyncio.Future[bool]":
+        """Return a future that says whether a place was given; resolve it with False to leave.
+
+        As many may wait as may be served; beyond that the answer is no at once.
+        """
+        place: asyncio.Future[bool] = self._loop.create_future()
+        if len(self._queue) >= self._limit:
+            place.set_result(False)
+            return place
+        self._queue.append(place)
+        self._loop.call_later(WAIT_S, self._expire, place)
+        return place
+
+    def leave(self) -> None:
+        """Give the place to the next one that still waits."""
+        while self._queue:
+            place = self._queue.popleft()
+            if not place.done():
+                place.set_result(True)
+                return
+        self.in_flight -= 1
+
+    @staticmethod
+    def _expire(place: "asyncio.Future[bool]") -> None:
+        if not place.done():
+            place.set_result(False)

@@ -1,0 +1,186 @@
+"""The last word of a request that nobody answered: the most telling fault, said honestly.
+
+What the provider said goes down byte for byte where the request itself was at fault; where the
+proxy's keys or the provider's servers were, the client gets our words, in its own dialect, and
+what it should do next: `Retry-After` when waiting helps, `x-should-retry: false` when it does not.
+"""
+
+from typing import TYPE_CHECKING
+
+from llm_proxy.domain.errors import RequestError
+from llm_proxy.domain.faults import (
+    CLIENT_FAULT,
+    CONTENT_FILTERED,
+    CONTEXT_TOO_LONG,
+    MODEL_NOT_FOUND,
+    QUOTA,
+    Answer,
+    Fault,
+)
+from llm_proxy.domain.record import Outcome
+from llm_proxy.domain.signal import Signal
+from llm_proxy.formats.status import status_in_stream
+from llm_proxy.policy.last_word import LastWord
+from llm_proxy.policy.plan import Plan
+from llm_proxy.wire.head import LAST_CHUNK, chunk
+
+from . import answer
+from .attempt import Attempt
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+ALL_LIMITED = "错误重试全都rate limit,请再次重试."
+"""Clients of the first version look for these words; they must not change."""
+
+CLIENTS_OWN = (CLIENT_FAULT, CONTENT_FILTERED, CONTEXT_TOO_LONG, MODEL_NOT_FOUND)
+
+
+def answer_last_word(exchange: "Exchange", plan: Plan) -> None:
+    """Answer a request whose attempts are used up."""
+    word = plan.last_word(exchange.core.loop.time())
+    fault = word.fault
+    attempt, signal, body = None, None, b""
+    if word.index is not None:
+        attempt, signal, body = exchange.failures[word.index]
+    exchange.error = fault.says
+    if signal is not None and signal.message:
+        exchange.error = exchange.core.redact(f"{fault.says}: {signal.message}")[:500]
+    if word.is_all_limited:
+        exchange.outcome = Outcome.RATE_LIMITED
+    elif fault in CLIENTS_OWN:
+        exchange.outcome = Outcome.CLIENT_ERROR
+    else:
+        exchange.outcome = Outcome.UPSTREAM_ERROR
+    if attempt is not None and _may_pass(fault, signal):
+        exchange.answered_by = attempt
+        if attempt.status >= 400 and body and not exchange.has_begun:
+            _pass_verbatim(exchange, word, attempt, body)
+            return
+    _say(exchange, _status(exchange, fault, signal), _message(exchange, word, signal), word, signal)
+
+
+def answer_refused(exchange: "Exchange", error: RequestError) -> None:
+    """Answer a request that the proxy itself refuses."""
+    exchange.error = error.message
+    exchange.status = error.status
+    extra = answer.retry_lines(1.0, None) if error.status == 503 else []
+    exchange.client.write(
+        answer.error_answer(
+            exchange.visit.format,
+            error.status,
+            error.message,
+            exchange.stamp(),
+            code=error.code or None,
+            param=error.param,
+            extra=extra,
+            is_head=exchange.request.method == "HEAD",
+        )
+    )
+
+
+def answer_failed(exchange: "Exchange", fault: Fault | None) -> None:
+    """Answer, as far as that is still possible, a request that ends for a reason of ours."""
+    exchange.error = fault.says if fault is not None else "an internal error"
+    status = fault.status if fault is not None else 500
+    if exchange.status and not exchange.has_begun:
+        exchange.client.abort()  # the answer is half written; only a broken transport is honest
+        return
+    message = f"The request failed: {exchange.error}."
+    _say(exchange, status, message, None, None)
+
+
+def _may_pass(fault: Fault, signal: Signal | None) -> bool:
+    if fault.answer is Answer.VERBATIM:
+        return signal is not None and (signal.is_json or fault in CLIENTS_OWN)
+    return fault.answer is Answer.PARSABLE and signal is not None and signal.is_json
+
+
+def _status(exchange: "Exchange", fault: Fault, signal: Signal | None) -> int:
+    if fault.status:
+        return fault.status
+    if signal is None:
+        return 502
+    if signal.status >= 400:
+        return signal.status
+    if fault is QUOTA:
+        return 402
+    return status_in_stream(signal, exchange.visit.format.name)
+
+
+def _message(exchange: "Exchange", word: LastWord, signal: Signal | None) -> str:
+    fault = word.fault
+    redact = exchange.core.redact
+    tries = f"{word.attempts} attempt{'' if word.attempts == 1 else 's'}"
+    said = redact(signal.message)[:1000] if signal is not None else ""
+    if fault.answer is Answer.LIMITED:
+        again = f" Try again in {word.retry_after_s:.0f} s." if word.retry_after_s else ""
+        return (
+            f"{ALL_LIMITED} All upstream keys are rate limited ({tries}).{again}"
+            f"{' The provider said: ' + said if said else ''}"
+        )
+    if fault.answer is Answer.OUR_WORDS or not said:
+        return f"The request could not be served: {fault.says} ({tries})."
+    return said
+
+
+def _say(
+    exchange: "Exchange",
+    status: int,
+    message: str,
+    word: LastWord | None,
+    signal: Signal | None,
+) -> None:
+    format_ = exchange.visit.format
+    code = signal.code if signal is not None and word and _may_pass(word.fault, signal) else ""
+    client = exchange.client
+    if exchange.has_begun:
+        event = format_.watch().failure(status, code or None, message)
+        client.write(chunk(event) + LAST_CHUNK if exchange.is_chunked else event)
+        return
+    exchange.status = status
+    extra = []
+    if word is not None:
+        extra = answer.retry_lines(word.retry_after_s, word.should_retry)
+    elif status == 503:
+        extra = answer.retry_lines(1.0, None)
+    client.write(
+        answer.error_answer(
+            format_,
+            status,
+            message,
+            exchange.stamp(),
+            code=code or None,
+            extra=extra,
+            is_head=exchange.request.method == "HEAD",
+        )
+    )
+
+
+def _pass_verbatim(
+    exchange: "Exchange",
+    word: LastWord,
+    attempt: Attempt,
+    body: bytes,
+) -> None:
+    """Send the provider's own error; only a key in it and stale advice are replaced."""
+    key = attempt.key
+    if key in body:
+        body = body.replace(key, b"*" * len(key))
+    drop = answer.NOTHING
+    extra = answer.retry_lines(word.retry_after_s, word.should_retry)
+    if extra or not word.is_unanimous:
+        drop = answer.RETRY_FIELDS
+    exchange.status = attempt.status
+    head = answer.upstream_head(
+        attempt.status,
+        attempt.headers,
+        attempt.fields,
+        exchange.stamp(),
+        length=len(body),
+        is_chunked=False,
+        key=key,
+        drop=drop,
+        extra=extra,
+    )
+    exchange.client.write(head if exchange.request.method == "HEAD" else head + body)

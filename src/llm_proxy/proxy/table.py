@@ -1,0 +1,120 @@
+"""Which targets can serve what: the configuration, turned into answers to one question.
+
+A table is immutable; a reload makes a new one, and exchanges under way keep theirs.
+"""
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from llm_proxy.domain.errors import RequestError
+from llm_proxy.domain.target import Target, Upstream, targets_of
+
+from .call import Call
+
+MAX_ROUTES = 1024
+"""Routes remembered; model names are the clients' choice."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a call can go.
+
+    Attributes:
+        targets: In configured order; at least one.
+        names: The model's name at each target (by target id), where the call names a model.
+        model: The name by which limits are remembered.
+    """
+
+    targets: tuple[Target, ...]
+    names: dict[str, str | None]
+    model: str
+
+
+class Table:
+    """Routes of one generation of the configuration.
+
+    Attributes:
+        upstreams: As configured.
+        targets: Every (upstream, key).
+        has_model_maps: Whether any model is renamed on the way up.
+    """
+
+    def __init__(self, upstreams: tuple[Upstream, ...]) -> None:
+        self.upstreams = upstreams
+        self.targets = targets_of(upstreams)
+        self.has_model_maps = any(upstream.model_map for upstream in upstreams)
+        self._routes: dict[tuple[str, str | None], Route] = {}
+
+    def route(self, call: Call) -> Route:
+        """Return where `call` can go.
+
+        Raises:
+            RequestError: 404, nobody serves the model or speaks the format.
+        """
+        key = (call.endpoint.format, call.model)
+        route = self._routes.get(key)
+        if route is None:
+            route = self._make(call)
+            if len(self._routes) >= MAX_ROUTES:
+                self._routes.clear()
+            self._routes[key] = route
+        return route
+
+    def _make(self, call: Call) -> Route:
+        speaking = [u for u in self.upstreams if speaks(u, call.endpoint.format)]
+        if not speaking:
+            raise RequestError(
+                404,
+                f"no upstream speaks the format of {call.endpoint.path} (PROXY_FORMATS)",
+                code="unsupported_endpoint",
+            )
+        names = {upstream.name: mapped(upstream, call.model) for upstream in speaking}
+        serving = [u for u in speaking if serves(u, names[u.name])]
+        if not serving:
+            raise RequestError(
+                404,
+                f"The model '{(call.model or '')[:200]}' does not exist: no upstream serves it."
+                " GET /v1/models lists those that are served.",
+                code="model_not_found",
+                param="model",
+            )
+        targets = tuple(target for target in self.targets if target.upstream in serving)
+        return Route(
+            targets=targets,
+            names={target.id: names[target.upstream.name] for target in targets},
+            model=names[serving[0].name] or "",
+        )
+
+
+def speaks(upstream: Upstream, format_: str) -> bool:
+    """Return whether `upstream` takes requests of `format_` as they are."""
+    if not upstream.formats:
+        return True
+    if format_ == "other":
+        # Embeddings, images, audio… belong to the OpenAI family of paths.
+        return upstream.formats != ("messages",)
+    return format_ in upstream.formats
+
+
+def mapped(upstream: Upstream, model: str | None) -> str | None:
+    """Return the name under which `upstream` knows `model`."""
+    if model is not None:
+        for pattern, name in upstream.model_map:
+            if pattern == model or ("*" in pattern and fnmatchcase(model, _glob(pattern))):
+                return name
+    return model
+
+
+def serves(upstream: Upstream, model: str | None) -> bool:
+    """Return whether `upstream` serves `model`, by its own name for it."""
+    if not upstream.models or model is None:
+        return True
+    return any(
+        pattern == model or ("*" in pattern and fnmatchcase(model, _glob(pattern)))
+        for pattern in upstream.models
+    )
+
+
+def _glob(pattern: str) -> str:
+    """Return `pattern` with nothing special in it but `*`."""
+    return pattern.replace("[", "[[]").replace("?", "[?]")

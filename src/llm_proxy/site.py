@@ -1,0 +1,107 @@
+"""Joins the page to the proxy: what it may ask, and how its answers reach the client."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from logging import getLogger
+
+from llm_proxy import __version__
+from llm_proxy.config.watch import Watcher
+from llm_proxy.dashboard.app import make_app
+from llm_proxy.dashboard.context import DashboardContext
+from llm_proxy.dashboard.events import Feed
+from llm_proxy.domain.record import Record
+from llm_proxy.domain.status import Totals
+from llm_proxy.net.asgi import run_asgi
+from llm_proxy.net.client import ClientConnection
+from llm_proxy.net.loop import Tasks, wall_ms
+from llm_proxy.net.reply import Reply
+from llm_proxy.proxy.core import Core
+from llm_proxy.store.queries import RecordReader
+from llm_proxy.store.writer import RecordWriter
+from llm_proxy.wire.request import Request
+
+LOG = getLogger("llm_proxy.site")
+
+
+class PageSite:
+    """Serves `/`, `/dashboard/*` and `/api/*` on the proxy's own port.
+
+    Attributes:
+        feed: Gets every finished record.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tasks: Tasks,
+        context: DashboardContext,
+        watcher: Watcher,
+    ) -> None:
+        self._loop = loop
+        self._tasks = tasks
+        self._context = context
+        self._watcher = watcher
+        self._app = make_app(context)
+        self.feed = context.feed
+
+    def takes(self, path: bytes) -> bool:
+        """Return whether `path` belongs to the page."""
+        return path in (b"/", b"/dashboard") or path.startswith((b"/dashboard/", b"/api/"))
+
+    def serve(self, client: ClientConnection, request: Request) -> None:
+        """Answer a whole request."""
+        reply = Reply(
+            self._loop,
+            client,
+            http_version=request.http_version,
+            is_head=request.method == "HEAD",
+        )
+        self._tasks.start(run_asgi(self._app, request, reply, log=LOG))
+
+    def reconfigured(self) -> None:
+        """Show what the new configuration says of itself."""
+        self._context.repairs = self._watcher.settings.repairs
+        self._context.warnings = self._watcher.settings.warnings
+
+
+def open_site(
+    loop: asyncio.AbstractEventLoop,
+    tasks: Tasks,
+    *,
+    settings: Watcher,
+    core: Core,
+    totals: Callable[[], Totals],
+    writer: RecordWriter,
+    reader: RecordReader,
+    started_at_ms: int,
+    is_draining: Callable[[], bool],
+) -> PageSite:
+    """Return the page, ready to serve."""
+    now = settings.settings
+
+    def latest(limit: int, before_id: str | None, caller: str | None) -> list[Record]:
+        return reader.latest(limit, before_id, caller=caller)
+
+    context = DashboardContext(
+        mode=now.dashboard,
+        access_keys=lambda: core.config.access_keys,
+        version=__version__,
+        listen=f"http://{now.host}:{now.port}",
+        data_dir=now.data_dir,
+        started_at_ms=started_at_ms,
+        wall_ms=wall_ms,
+        monotonic=time.monotonic,
+        totals=totals,
+        store_status=writer.status,
+        upstreams=lambda: core.board.statuses(loop.time()),
+        in_flight=lambda: core.gate.in_flight,
+        is_draining=is_draining,
+        generation=lambda: settings.generation,
+        latest=latest,
+        get=reader.get,
+        feed=Feed(),
+        repairs=now.repairs,
+        warnings=now.warnings,
+    )
+    return PageSite(loop, tasks, context, settings)
