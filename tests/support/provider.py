@@ -526,7 +526,7 @@ class Provider:
             TimeoutError: It did not.
         """
         async with asyncio.timeout(timeout_s):
-            while not condition():  # noqa: ASYNC110 - the condition is the test's, any expression
+            while not condition():
                 await asyncio.sleep(0.002)
 
     async def wait_for_requests(self, count: int, timeout_s: float = 5.0) -> None:
