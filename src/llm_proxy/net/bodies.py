@@ -1,20 +1,7 @@
 """Space for request bodies, shared by all connections of a process."""
 
 from collections import deque
-from typing import Protocol
-
-
-class Waiting(Protocol):
-    """A connection that waits for space.
-
-    Attributes:
-        wants_bytes: How much; 0 once it needs none any more.
-    """
-
-    wants_bytes: int
-
-    def go_on(self) -> None:
-        """The space is reserved."""
+from collections.abc import Callable
 
 
 class BodySpace:
@@ -31,10 +18,10 @@ class BodySpace:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[BodyShare] = deque()
         self.used_bytes = 0
 
-    def reserve(self, waiting: Waiting, size: int) -> bool:
+    def reserve(self, waiting: "BodyShare", size: int) -> bool:
         """Take `size` bytes; False: `waiting` is queued and told by `go_on`."""
         if self._queue or not self._fits(size):
             self._queue.append(waiting)
@@ -52,3 +39,45 @@ class BodySpace:
 
     def _fits(self, size: int) -> bool:
         return not self.used_bytes or self.used_bytes + size <= self._limit_bytes
+
+
+class BodyShare:
+    """What one connection's body takes of the space.
+
+    Attributes:
+        wants_bytes: What it waits for; 0 = it waits for nothing.
+    """
+
+    __slots__ = ("_on_space", "_reserved", "_space", "wants_bytes")
+
+    def __init__(self, space: BodySpace, on_space: Callable[[], None]) -> None:
+        self._space = space
+        self._on_space = on_space
+        self._reserved = 0
+        self.wants_bytes = 0
+
+    def cover(self, size: int) -> bool:
+        """Have `size` bytes in all; False: `on_space` is called once they are there."""
+        missing = size - self._reserved
+        if missing <= 0 or self.wants_bytes:
+            return not self.wants_bytes
+        if self._space.reserve(self, missing):
+            self._reserved += missing
+            return True
+        self.wants_bytes = missing
+        return False
+
+    def go_on(self) -> None:
+        """Called by the space: what was wanted is reserved."""
+        is_wanted = self.wants_bytes > 0
+        self._reserved += self.wants_bytes
+        self.wants_bytes = 0
+        if is_wanted:
+            self._on_space()
+
+    def release(self) -> None:
+        """Give everything back, and want nothing more."""
+        self.wants_bytes = 0
+        if self._reserved:
+            size, self._reserved = self._reserved, 0
+            self._space.release(size)

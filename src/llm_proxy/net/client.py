@@ -8,18 +8,17 @@ Budget: one `data_received`, two handler calls and no timer operation per reques
 """
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Callable
-from enum import IntEnum
-from typing import Protocol, cast
+from typing import cast
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.wire.request import Request, RequestReader, discard_body
 
-from .bodies import BodySpace
-from .handler import Flow, Handler, Limits
-from .timers import Wheel
+from .bodies import BodyShare
+from .client_state import BODY, BUSY, CLOSED, IDLE, LINGER, NEXT, SKIP, State
+from .handler import Flow, Home
+from .sockets import tune
 
 LINGER_S = 2.0
 """How long a refused client may go on sending, so that it reads the answer before the reset."""
@@ -30,42 +29,6 @@ Bodies up to it need no reservation."""
 MAX_PIPELINED = 64
 
 
-class Home(Protocol):
-    """What a connection needs of its server.
-
-    Attributes:
-        connections: Where it registers itself.
-        is_draining: No further request is taken.
-    """
-
-    loop: asyncio.AbstractEventLoop
-    wheel: Wheel
-    handler: Handler
-    limits: Limits
-    bodies: BodySpace
-    connections: "set[ClientConnection]"
-    is_draining: bool
-    refused_connections: int
-
-
-class State(IntEnum):
-    """Life of a client's connection. Only `_go` changes it, along `_NEXT`."""
-
-    IDLE, BODY, SKIP, BUSY, LINGER, CLOSED = range(6)
-
-
-IDLE, BODY, SKIP, BUSY, LINGER, CLOSED = State
-
-_NEXT = {
-    IDLE: {BODY, SKIP, LINGER, CLOSED},  # no request, or a head is coming
-    BODY: {BUSY, LINGER, CLOSED},  # admitted, the body is coming
-    SKIP: {IDLE, LINGER, CLOSED},  # refused, a small body is dropped
-    BUSY: {IDLE, LINGER, CLOSED},  # an exchange owns the connection
-    LINGER: {CLOSED},  # the last answer is written, input is dropped
-    CLOSED: set[State](),
-}
-
-
 class ClientConnection(asyncio.Protocol):
     """Owns a client's transport; one request at a time.
 
@@ -74,7 +37,6 @@ class ClientConnection(asyncio.Protocol):
         flow: Paused while the client does not take what is written.
         is_open: The client can still be written to.
         is_choked: The client takes nothing right now.
-        wants_bytes: Body bytes it waits for space for.
         sent_bytes: Bytes written since the request's head.
     """
 
@@ -86,8 +48,8 @@ class ClientConnection(asyncio.Protocol):
         "_is_reading",
         "_queue",
         "_reader",
-        "_reserved",
         "_server",
+        "_share",
         "_state",
         "_transport",
         "due",
@@ -98,7 +60,6 @@ class ClientConnection(asyncio.Protocol):
         "peer",
         "sent_bytes",
         "slot",
-        "wants_bytes",
     )
 
     def __init__(self, server: Home) -> None:
@@ -112,7 +73,7 @@ class ClientConnection(asyncio.Protocol):
         self._discarded = 0
         self._drained: asyncio.Future[None] | None = None
         self._is_reading = True
-        self._reserved = 0
+        self._share = BodyShare(server.bodies, self._on_space)
         self.due = 0.0
         self.slot = 0
         self.flow: Flow | None = None
@@ -121,10 +82,9 @@ class ClientConnection(asyncio.Protocol):
         self.on_gone: Callable[[], None] | None = None
         self.peer: tuple[str, int] | None = None
         self.sent_bytes = 0
-        self.wants_bytes = 0
 
     def _go(self, state: State) -> None:
-        if state not in _NEXT[self._state]:
+        if state not in NEXT[self._state]:
             raise AssertionError(f"client connection: {self._state.name} to {state.name}")
         self._state = state
 
@@ -192,26 +152,13 @@ class ClientConnection(asyncio.Protocol):
         if self._state is IDLE and self._reader.is_idle:
             self._close()
 
-    def go_on(self) -> None:
-        """There is space for the body now."""
-        self._reserved += self.wants_bytes
-        self.wants_bytes = 0
-        if self._state is BODY:
-            self._read_on()
-            self._arm_body()
-        else:
-            self._release_bytes()
-
     # asyncio's callbacks.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
         self._transport = cast("asyncio.Transport", transport)
         self.is_open = True
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        tune(transport)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.peer = (peer[0], peer[1])
@@ -243,7 +190,7 @@ class ClientConnection(asyncio.Protocol):
     def _after_feed(self) -> None:
         state = self._state
         if state is BODY:
-            if not self.wants_bytes:
+            if not self._share.wants_bytes:
                 self._arm_body()
         elif state is IDLE:
             if not self._reader.is_idle and self._current is None:
@@ -303,9 +250,7 @@ class ClientConnection(asyncio.Protocol):
         if request.received_bytes > self._max_body_bytes(request):
             raise self._too_large(request)
         if request is self._current and request.received_bytes > SMALL_BODY_BYTES:
-            missing = request.received_bytes - self._reserved
-            if missing > 0 and not self.wants_bytes:
-                self._reserve(missing)
+            self._cover(request.received_bytes)
 
     def on_complete(self, request: Request) -> None:
         if request is not self._current:
@@ -333,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
             raise self._too_large(request)
         self._go(BODY)
         if length and length > SMALL_BODY_BYTES:
-            self._reserve(length)
+            self._cover(length)
         if request.expects_continue and length != 0:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -416,25 +361,21 @@ class ClientConnection(asyncio.Protocol):
                 self._drained.set_result(None)
             self._drained = None
 
-    def _reserve(self, size: int) -> None:
-        if self._server.bodies.reserve(self, size):
-            self._reserved += size
-            return
-        self.wants_bytes = size
-        self._stop_reading()
-        self._arm_body()
+    def _cover(self, size: int) -> None:
+        if not self._share.cover(size):
+            self._stop_reading()
+            self._arm_body()
 
-    def _release_bytes(self) -> None:
-        if self._reserved:
-            size, self._reserved = self._reserved, 0
-            self._server.bodies.release(size)
+    def _on_space(self) -> None:
+        if self._state is BODY:
+            self._read_on()
+            self._arm_body()
 
     def _release_current(self) -> None:
         self._current = None
         self.on_gone = None
         self.flow = None
-        self.wants_bytes = 0
-        self._release_bytes()
+        self._share.release()
 
     def _arm_body(self) -> None:
         server = self._server
@@ -457,7 +398,7 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.abort()
         elif self._state is LINGER or (self._state is IDLE and self._reader.is_idle):
             self._close() if not self.is_choked else self.abort()
-        elif self.wants_bytes:
+        elif self._share.wants_bytes:
             self._on_error(RequestError(503, "too many large requests at once", code="overloaded"))
         else:
             self._on_error(RequestError(408, "the request did not arrive in time", code="timeout"))

@@ -1,11 +1,15 @@
-"""What a client's connection needs to know: its limits, who answers, and what can be slowed."""
+"""What a client's connection needs: limits, who answers, a home, and what can be slowed."""
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.wire.request import Request
+
+from .bodies import BodySpace
+from .timers import Wheel
 
 if TYPE_CHECKING:
     from .client import ClientConnection
@@ -54,3 +58,21 @@ class Flow(Protocol):
 
     def resume(self) -> None:
         """Read on."""
+
+
+class Home(Protocol):
+    """What a connection needs of its server.
+
+    Attributes:
+        connections: Where it registers itself.
+        is_draining: No further request is taken.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    wheel: Wheel
+    handler: Handler
+    limits: Limits
+    bodies: BodySpace
+    connections: "set[ClientConnection]"
+    is_draining: bool
+    refused_connections: int

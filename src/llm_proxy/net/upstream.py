@@ -7,7 +7,6 @@ fault table's words; what follows is decided elsewhere.
 
 import asyncio
 import select
-import socket
 from enum import IntEnum
 from typing import Protocol, cast
 
@@ -15,6 +14,7 @@ from llm_proxy.domain.errors import ResponseError
 from llm_proxy.domain.faults import BODY_CUT, GARBAGE, HEAD_TOO_LARGE, RESET, Fault
 from llm_proxy.wire.response import HeadTooLargeError, ResponseReader
 
+from .sockets import tune
 from .timers import Wheel
 
 LARGE_BODY_BYTES = 64 * 1024
@@ -181,10 +181,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        tune(transport)
         self._go(IDLE)
         self.idle_since = self._loop.time()
 

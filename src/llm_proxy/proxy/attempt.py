@@ -7,17 +7,13 @@ with a fault. Nothing is decided here but what the bytes are.
 
 import asyncio
 import time
-from enum import IntEnum
 
 from llm_proxy.domain.faults import (
     BODY_CUT,
     CLIENT_GONE,
     DEADLINE,
-    FIRST_TOKEN_LATE,
-    HEAD_LATE,
     REDIRECTED,
     RESET,
-    SILENT,
     Fault,
 )
 from llm_proxy.domain.signal import Signal
@@ -31,6 +27,8 @@ from llm_proxy.wire.head import chunk
 
 from .beat import Beat
 from .call import Call
+from .mode import NONE, PASS, STREAM, WHOLE
+from .patience import arm, on_late
 from .relay import HELD as STREAM_HELD
 from .relay import OVER as STREAM_OVER
 from .relay import StreamRelay
@@ -39,21 +37,8 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """A JSON answer is held to its end up to here; a larger one goes down as it comes."""
 STALE_S = 1.0
 """A reused connection that dies this soon after the request was dead before it."""
-SILENCE_S = 200.0
-"""Agents give up after 240 s without an event; before that the proxy ends it itself."""
-FAREWELL_S = 2.0
-"""Behind the terminal event the connection may still end properly; longer is not waited."""
 NO_KEY = b"\0"
 """Occurs in no text: what is looked for where the upstream wants no key."""
-
-
-class Mode(IntEnum):
-    """What kind of body is awaited."""
-
-    NONE, WHOLE, STREAM, PASS = range(4)
-
-
-NONE, WHOLE, STREAM, PASS = Mode
 
 
 class Attempt:
@@ -70,16 +55,20 @@ class Attempt:
         relay: The stream (STREAM).
         settled: Done when the exchange has something to decide or, after `follow`, at the end.
         is_over: No more bytes come.
+        call: What was asked.
+        client: Where the answer flows to; None = nothing has been committed.
+        connection: The upstream's connection while the answer is under way.
+        deadline: Loop time at which the whole request ends.
+        upstream_at: Loop time until which the upstream may take to answer.
+        sent_at: Loop time at which the request was written.
+        first_token_s: Limit to the first content; 0 = off.
+        beat: Keep-alive frames for the client; None = it asked for no stream.
         key: The upstream's key, which is blanked wherever the upstream echoes it.
         is_decoded: The body's content-encoding was undone.
         began_at: Loop time of its start; the `*_ms` are fractions of a millisecond, monotonic.
     """
 
     __slots__ = (
-        "_call",
-        "_client",
-        "_connection",
-        "_deadline",
         "_is_chunked",
         "_is_fresh_only",
         "_loop",
@@ -87,10 +76,13 @@ class Attempt:
         "_size",
         "_started",
         "_timer",
-        "_upstream_at",
         "beat",
         "began_at",
+        "call",
+        "client",
         "connect_ms",
+        "connection",
+        "deadline",
         "fault",
         "fields",
         "first_byte_ms",
@@ -111,6 +103,7 @@ class Attempt:
         "signal",
         "status",
         "target",
+        "upstream_at",
     )
 
     def __init__(
@@ -126,16 +119,16 @@ class Attempt:
     ) -> None:
         self._loop = loop
         self._pool = pool
-        self._call = call
-        self._deadline = deadline
-        self._client: ClientConnection | None = None
-        self._connection: UpstreamConnection | None = None
+        self.call = call
+        self.deadline = deadline
+        self.client: ClientConnection | None = None
+        self.connection: UpstreamConnection | None = None
         self._is_chunked = True
         self._is_fresh_only = not call.endpoint.is_repeatable
         self._size = 0
         self._started = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
-        self._upstream_at = 0.0
+        self.upstream_at = 0.0
         target = pool.target
         self.key = target.key.secret.reveal().encode() if target.key.secret else NO_KEY
         self.target: Target = target
@@ -166,11 +159,6 @@ class Attempt:
         """Milliseconds since the attempt began."""
         return (time.monotonic() - self._started) * 1000
 
-    @property
-    def connection(self) -> UpstreamConnection | None:
-        """The connection while the answer is under way."""
-        return self._connection
-
     def start(self) -> None:
         """Send the request, on an idle connection or on a new one."""
         connection = None if self._is_fresh_only else self._pool.take()
@@ -185,20 +173,16 @@ class Attempt:
         """End it from our side; the upstream's connection is closed now."""
         if self.is_over:
             return
-        if self._connection is not None:
-            self._connection.abort()
+        if self.connection is not None:
+            self.connection.abort()
         if self.relay is not None:
             self.relay.stop(fault, reason)
         else:
             self._settle(fault, reason)
 
-    def limit_to(self, deadline: float) -> None:
-        """Replace the deadline of the whole request, loop time."""
-        self._deadline = deadline
-
     def follow(self, client: ClientConnection, *, is_chunked: bool) -> None:
         """Let the answer flow to `client`, whose head is written; `settled` is new: the end."""
-        self._client = client
+        self.client = client
         self._is_chunked = is_chunked
         self.settled = self._loop.create_future()
         if self.relay is not None:
@@ -209,12 +193,12 @@ class Attempt:
         if self.is_over:
             self.settled.set_result(None)
             return
-        connection = self._connection
+        connection = self.connection
         if connection is not None:
             client.flow = connection
             if client.is_choked:
                 connection.pause()
-            self._arm(self._loop.time())
+            arm(self, self._loop.time())
 
     # Connecting.
 
@@ -222,9 +206,9 @@ class Attempt:
         self.is_reused = False
         task = asyncio.ensure_future(self._pool.open())
         task.add_done_callback(self._on_dialled)
-        if self._deadline != float("inf"):
+        if self.deadline != float("inf"):
             self._timer = self._loop.call_at(
-                self._deadline, lambda: self.abort(DEADLINE, "while connecting")
+                self.deadline, lambda: self.abort(DEADLINE, "while connecting")
             )
 
     def _on_dialled(self, task: "asyncio.Future[UpstreamConnection]") -> None:
@@ -250,15 +234,15 @@ class Attempt:
             self._loop.call_exception_handler({"message": "dial failed", "exception": error})
 
     def _send(self, connection: UpstreamConnection) -> None:
-        self._connection = connection
+        self.connection = connection
         now = self._loop.time()
         self.sent_at = now
         timeouts = self.target.upstream.timeouts
-        self._upstream_at = now + timeouts.upstream_s if timeouts.upstream_s else float("inf")
-        body = self._call.body_for(self.model)
-        head = self._call.head_for(self.target, body)
-        self._arm(now)
-        connection.send(head, body, self, is_head_request=self._call.method == "HEAD")
+        self.upstream_at = now + timeouts.upstream_s if timeouts.upstream_s else float("inf")
+        body = self.call.body_for(self.model)
+        head = self.call.head_for(self.target, body)
+        arm(self, now)
+        connection.send(head, body, self, is_head_request=self.call.method == "HEAD")
 
     # AnswerSink.
 
@@ -275,12 +259,12 @@ class Attempt:
             self.mode = WHOLE
             return
         kind = fields.get(b"content-type", b"").lower()
-        if self._call.is_stream_read and (
+        if self.call.is_stream_read and (
             kind.startswith(b"text/event-stream")
-            or (self._call.is_stream and b"json" not in kind and b"html" not in kind)
+            or (self.call.is_stream and b"json" not in kind and b"html" not in kind)
         ):
             self._on_stream_head(fields)
-        elif self._call.is_answer_read or b"json" in kind:
+        elif self.call.is_answer_read or b"json" in kind:
             self.mode = WHOLE
         else:
             self.mode = PASS
@@ -299,13 +283,13 @@ class Attempt:
         self.mode = STREAM
         self.relay = StreamRelay(
             self._loop,
-            self._call.format,
+            self.call.format,
             decoder=decoder,
             key=self.key,
             on_change=self._on_relay,
         )
-        if self._connection is not None:
-            self._arm(self._loop.time())
+        if self.connection is not None:
+            arm(self, self._loop.time())
 
     def on_data(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -326,7 +310,7 @@ class Attempt:
 
     def on_end(self) -> None:
         """The answer is whole."""
-        self._connection = None
+        self.connection = None
         if self.relay is not None:
             self.relay.on_end()
         else:
@@ -334,7 +318,7 @@ class Attempt:
 
     def on_broken(self, fault: Fault, reason: str) -> None:
         """The connection broke."""
-        connection, self._connection = self._connection, None
+        connection, self.connection = self.connection, None
         if (
             self.is_reused
             and connection is not None
@@ -351,79 +335,7 @@ class Attempt:
 
     def on_late(self, now: float) -> None:
         """A deadline of the connection passed; see which."""
-        if now >= self._deadline:
-            self.abort(DEADLINE, "the request's time is used up")
-        elif self._client is None:
-            self._on_late_before_commit(now)
-        else:
-            self._on_late_flowing(now)
-
-    # Time.
-
-    def _on_late_before_commit(self, now: float) -> None:
-        relay = self.relay
-        if self.status == 0 or self.mode is WHOLE:
-            if now >= self._upstream_at:
-                self.abort(HEAD_LATE, "no answer in time")
-                return
-        elif relay is not None and now >= relay.event_at + SILENCE_S:
-            self.abort(SILENT, f"no event for {SILENCE_S:g} s")
-            return
-        if self.first_token_s and now >= self.sent_at + self.first_token_s:
-            self.abort(FIRST_TOKEN_LATE, f"no content within {self.first_token_s:g} s")
-            return
-        if self.beat is not None:
-            self.beat.on_time(now, 0.0)
-        self._arm(now)
-
-    def _on_late_flowing(self, now: float) -> None:
-        relay = self.relay
-        connection = self._connection
-        if relay is None or connection is None:
-            return
-        if connection.is_paused:
-            # The client is slow, not the upstream: no blame, and no frame would get through.
-            relay.byte_at = relay.event_at = now
-            self._arm(now)
-            return
-        idle_s = self.target.upstream.timeouts.stream_idle_s
-        if relay.watch.is_ended and now >= relay.byte_at + FAREWELL_S:
-            connection.abort()
-            relay.stop(None, "")
-        elif now >= relay.event_at + SILENCE_S:
-            self.abort(SILENT, f"no event for {SILENCE_S:g} s")
-        elif idle_s and now >= relay.byte_at + idle_s:
-            self.abort(SILENT, f"no byte for {idle_s:g} s")
-        else:
-            if self.beat is not None:
-                self.beat.on_time(now, relay.sent_at)
-            self._arm(now)
-
-    def _arm(self, now: float) -> None:
-        """Set the connection's deadline to the soonest of all that matter now."""
-        connection = self._connection
-        if connection is None:
-            return
-        due = min(self._deadline, self._upstream_at)
-        relay = self.relay
-        if relay is not None:
-            due = min(self._deadline, relay.event_at + SILENCE_S)
-            if self._client is not None:
-                idle_s = self.target.upstream.timeouts.stream_idle_s
-                if idle_s:
-                    due = min(due, relay.byte_at + idle_s)
-                if relay.watch.is_ended:
-                    due = min(due, relay.byte_at + FAREWELL_S)
-        elif self._client is not None:
-            due = self._deadline  # a body that passes unread has no events to wait for
-        if self._client is None and self.first_token_s and self._call.is_stream:
-            due = min(due, self.sent_at + self.first_token_s)
-        if self.beat is not None:
-            due = min(due, self.beat.next_at(relay.sent_at if relay else 0.0))
-        if due != float("inf"):
-            connection.set_due(max(due, now))
-        else:
-            connection.clear_due()
+        on_late(self, now)
 
     # Steps.
 
@@ -433,21 +345,21 @@ class Attempt:
         if relay.state is STREAM_HELD:
             return
         if relay.state is not STREAM_OVER and relay.watch.is_ended:
-            self._arm(self._loop.time())  # all is said; the farewell is not waited for long
+            arm(self, self._loop.time())  # all is said; the farewell is not waited for long
         if relay.state is STREAM_OVER:
             self.is_over = True
             self.fault = relay.fault
             self.signal = relay.signal
             self.reason = relay.reason
-            if self._connection is not None and relay.fault is not None:
-                self._connection.abort()
-            self._connection = None
+            if self.connection is not None and relay.fault is not None:
+                self.connection.abort()
+            self.connection = None
         if not self.settled.done():
             self.settled.set_result(None)
 
     def _drop(self, fault: Fault, reason: str) -> None:
-        if self._connection is not None:
-            self._connection.abort()
+        if self.connection is not None:
+            self.connection.abort()
         self._settle(fault, reason)
 
     def _settle_open(self) -> None:
@@ -458,13 +370,13 @@ class Attempt:
         if self.is_over:
             return
         self.is_over = True
-        self._connection = None
+        self.connection = None
         self.fault = fault
         self.reason = reason
         self._settle_open()
 
     def _pass_on(self, data: bytes) -> None:
-        client = self._client
+        client = self.client
         if client is None:
             self.parts.append(data)
             return

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.faults import (
     CLIENT_GONE,
-    EMPTY_ANSWER,
-    FIRST_TOKEN_LATE,
-    NOT_JSON,
     SHUT_DOWN,
-    SILENT,
-    STREAM_CUT,
-    STREAM_ERROR,
-    STREAM_STALLED,
     Fault,
 )
 from llm_proxy.domain.record import Attempt as AttemptRecord
@@ -28,29 +21,24 @@ from llm_proxy.domain.record import Outcome
 from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.usage import UNKNOWN, Usage
 from llm_proxy.formats.endpoint import MODEL, MODELS
-from llm_proxy.formats.signal import read_signal
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.policy.choose import Pick, Wait
-from llm_proxy.policy.classify import classify
-from llm_proxy.policy.limits_seen import advice, spent
+from llm_proxy.policy.limits_seen import advice
 from llm_proxy.policy.plan import Plan
-from llm_proxy.wire.encoding import decode_all
-from llm_proxy.wire.head import LAST_CHUNK, chunk
 from llm_proxy.wire.request import Request
 
 from . import answer, refusal
-from .attempt import MAX_ANSWER_BYTES, PASS, STREAM, WHOLE, Attempt
+from .attempt import Attempt
 from .beat import Beat
 from .call import Call
+from .deliver import deliver
 from .finish import finish
 from .intake import Visit, read_call
+from .judge import Verdict, judge
 from .models import list_answer
 
 if TYPE_CHECKING:
     from .core import Core
-
-LARGE_ANSWER_BYTES = 256 * 1024
-"""An answer from this size on is read off the loop: 1 MB takes a millisecond."""
 
 
 class Exchange:
@@ -104,7 +92,7 @@ class Exchange:
         self.call: Call | None = None
         self.plan: Plan | None = None
         self.records: list[AttemptRecord] = []
-        self.failures: list[tuple[Attempt, Signal | None, bytes]] = []
+        self.failures: list[tuple[Attempt, Verdict]] = []
         self.answered_by: Attempt | None = None
         self.outcome = Outcome.UPSTREAM_ERROR
         self.status = 0
@@ -212,7 +200,7 @@ class Exchange:
                 attempt = self._begin(plan, step, route.names.get(step.target.id))
                 await attempt.settled
                 if await self._judge(plan, attempt):
-                    await self._deliver(plan, attempt)
+                    await deliver(self, plan, attempt)
                     return
             elif isinstance(step, Wait):
                 await self._wait_until(step.until)
@@ -260,17 +248,20 @@ class Exchange:
         if attempt.replays:
             plan.replayed()
         if self.is_gone:
-            self._note(attempt, CLIENT_GONE, None)
+            self.note(attempt, CLIENT_GONE, None)
             plan.gone(attempt.target)
             return False
-        fault, signal, body = await self._fault_of(attempt)
+        core = self.core
+        assert self.call is not None
+        verdict = await judge(core, self.call, attempt)
+        fault, signal = verdict.fault, verdict.signal
         if self._has_left():
-            self._note(attempt, CLIENT_GONE, None)
+            self.note(attempt, CLIENT_GONE, None)
             plan.gone(attempt.target)
             return False
         if fault is None:
+            self.usage = verdict.usage
             return True
-        core = self.core
         told = advice(attempt.fields, signal, wall_s=core.wall_ms() / 1000)
         cool_s = plan.failed(
             attempt.target,
@@ -280,45 +271,9 @@ class Exchange:
             rng=core.rng,
             took_s=attempt.total_ms / 1000,
         )
-        self._note(attempt, fault, signal, cool_s)
-        self.failures.append((attempt, signal, body))
+        self.note(attempt, fault, signal, cool_s)
+        self.failures.append((attempt, verdict))
         return False
-
-    async def _fault_of(self, attempt: Attempt) -> tuple[Fault | None, Signal | None, bytes]:
-        """Return the fault of a settled attempt, the upstream's words, and its body."""
-        assert self.call is not None
-        fault = attempt.fault
-        if fault is not None:
-            signal = attempt.signal
-            if fault is STREAM_ERROR and signal is not None:
-                fault = classify(signal)
-            return fault, signal, b""
-        if attempt.mode is not WHOLE:
-            return None, None, b""
-        body = b"".join(attempt.parts)
-        attempt.parts = [body]
-        encoding = attempt.fields.get(b"content-encoding", b"")
-        readable = decode_all(body, encoding, MAX_ANSWER_BYTES) if encoding else body
-        if attempt.status >= 400:
-            kind = attempt.fields.get(b"content-type", b"")
-            signal = read_signal(attempt.status, kind, readable or b"")
-            return classify(signal), signal, body
-        if not self.call.is_answer_read or readable is None:
-            return None, None, body
-        if len(readable) > LARGE_ANSWER_BYTES:
-            read = await self.core.loop.run_in_executor(
-                None, self.call.format.read_answer, readable
-            )
-        else:
-            read = self.call.format.read_answer(readable)
-        if read.signal is not None:
-            return classify(read.signal), read.signal, body
-        if read.is_empty:
-            return EMPTY_ANSWER, None, body
-        if not read.is_json:
-            return NOT_JSON, None, body
-        self.usage = read.usage
-        return None, None, body
 
     async def _wait_until(self, until: float) -> None:
         loop = self.core.loop
@@ -328,65 +283,6 @@ class Exchange:
         await sleep
         timer.cancel()
         self._sleep = None
-
-    # commit, relay
-
-    async def _deliver(self, plan: Plan, attempt: Attempt) -> None:
-        core, client = self.core, self.client
-        self.answered_by = attempt
-        self.outcome = Outcome.OK
-        left_s = spent(attempt.fields, wall_s=core.wall_ms() / 1000)
-        if attempt.mode is WHOLE:
-            client.write(self._head(attempt, len(attempt.parts[0])) + attempt.parts[0])
-            plan.answered(attempt.target, core.loop.time(), spent_s=left_s)
-            self._note(attempt, None, None)
-            return
-        length = _declared_length(attempt) if attempt.mode is PASS else None
-        is_chunked = self._is_chunked and length is None
-        if self._beat is None or not self._beat.has_begun:
-            client.write(self._head(attempt, length))
-        plan.committed(core.loop.time(), spent_s=left_s)
-        if attempt.relay is not None:
-            self.first_token_ms = (attempt.relay.first_content_at - self.visit.arrived) * 1000
-        # From here the client's own deadline alone ends a living stream.
-        attempt.limit_to(self.core.client_deadline_of(self.visit))
-        attempt.follow(client, is_chunked=is_chunked)
-        await attempt.settled
-        self._end(plan, attempt, is_chunked=is_chunked)
-
-    def _end(self, plan: Plan, attempt: Attempt, *, is_chunked: bool) -> None:
-        """Close an answer that was flowing, honestly."""
-        client = self.client
-        relay = attempt.relay
-        if relay is not None:
-            self.usage = relay.watch.usage
-            self.broken_events = relay.broken_events
-        fault = attempt.fault
-        now = self.core.loop.time()
-        if self.is_gone:
-            self.outcome = Outcome.CLIENT_GONE
-            plan.gone(attempt.target)
-            self._note(attempt, CLIENT_GONE, None)
-            return
-        if fault is None:
-            plan.answered(attempt.target, now)
-            self._note(attempt, None, None)
-            if is_chunked:
-                client.write(LAST_CHUNK)
-            return
-        fault = _after_commit(fault)
-        self.outcome = Outcome.CUT
-        self.error = fault.says
-        plan.failed(attempt.target, fault, now, rng=self.core.rng)
-        self._note(attempt, fault, attempt.signal)
-        if relay is None:
-            client.abort()  # only a broken transport tells the client that the body is not whole
-            return
-        if not relay.is_told:
-            event = relay.watch.failure(fault.status, fault.name, fault.says)
-            client.write(chunk(event) if is_chunked else event)
-        if is_chunked:
-            client.write(LAST_CHUNK)
 
     # finish
 
@@ -424,19 +320,6 @@ class Exchange:
         """Whether the client understands chunks."""
         return self._is_chunked
 
-    def _head(self, attempt: Attempt, length: int | None) -> bytes:
-        self.status = attempt.status
-        return answer.upstream_head(
-            attempt.status,
-            attempt.headers,
-            attempt.fields,
-            self.stamp(),
-            length=None if attempt.status == 204 else length,
-            is_chunked=self._is_chunked and attempt.status != 204,
-            key=attempt.key,
-            drop=answer.DECODED if attempt.is_decoded else answer.NOTHING,
-        )
-
     def _write_early_head(self) -> None:
         stamp = self.stamp()
         stamp.upstream = ""
@@ -457,7 +340,7 @@ class Exchange:
         self.outcome = Outcome.UPSTREAM_ERROR
         refusal.answer_failed(self, fault)
 
-    def _note(
+    def note(
         self,
         attempt: Attempt,
         fault: Fault | None,
@@ -492,18 +375,3 @@ class Exchange:
 def _wake(sleep: "asyncio.Future[bool]") -> None:
     if not sleep.done():
         sleep.set_result(True)
-
-
-def _declared_length(attempt: Attempt) -> int | None:
-    length = attempt.fields.get(b"content-length", b"")
-    return int(length) if length.isdigit() else None
-
-
-def _after_commit(fault: Fault) -> Fault:
-    """Return how a fault is called once content has been sent."""
-    if fault in (SILENT, FIRST_TOKEN_LATE):
-        return STREAM_STALLED
-    return fault if fault in (STREAM_ERROR, STREAM_CUT) or fault.status == 504 else STREAM_CUT
-
-
-__all__ = ["STREAM", "Exchange"]

@@ -42,7 +42,8 @@ def answer_last_word(exchange: "Exchange", plan: Plan) -> None:
     fault = word.fault
     attempt, signal, body = None, None, b""
     if word.index is not None:
-        attempt, signal, body = exchange.failures[word.index]
+        attempt, verdict = exchange.failures[word.index]
+        signal, body = verdict.signal, verdict.body
     exchange.error = fault.says
     if signal is not None and signal.message:
         exchange.error = exchange.core.redact(f"{fault.says}: {signal.message}")[:500]

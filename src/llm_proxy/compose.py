@@ -1,0 +1,64 @@
+"""From settings to what each layer wants to know, and the first words to the user."""
+
+import sys
+
+from llm_proxy.config.settings import Settings
+from llm_proxy.domain.redact import Redactor
+from llm_proxy.domain.secret import Secret
+from llm_proxy.net.handler import Limits
+from llm_proxy.policy.retry import RetryConfig
+from llm_proxy.proxy.core import Config
+
+
+def redactor_of(settings: Settings) -> Redactor:
+    """Return what blanks every secret of `settings`."""
+    secrets: list[Secret] = [key.secret for key in settings.access_keys]
+    for upstream in settings.upstreams:
+        secrets += [key.secret for key in upstream.keys if key.secret is not None]
+        if upstream.proxy is not None:
+            secrets.append(upstream.proxy)
+    return Redactor(secrets)
+
+
+def config_of(settings: Settings) -> Config:
+    """Return the part of `settings` that the proxy itself reads."""
+    return Config(
+        access_keys=settings.access_keys,
+        request_timeout_s=settings.request_timeout_s,
+        path_repair=settings.path_repair,
+        cors_origins=settings.cors_origins,
+        max_body_bytes=settings.max_body_mb * 1024 * 1024,
+        retry=RetryConfig(max_retries=settings.max_retries),
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the server's limits."""
+    return Limits(
+        max_body_bytes=settings.max_body_mb * 1024 * 1024,
+        max_connections=settings.max_connections,
+    )
+
+
+def say(settings: Settings, port: int, *, is_demo: bool) -> None:
+    """Print the address, the access key's place and a line to try."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    generated = settings.origins.get("my_access_key") == "generated"
+    key = f"$(cat {settings.data_dir}/access-key)" if generated else "$MY_ACCESS_KEY"
+    model = "demo" if is_demo else "gpt-4o-mini"
+    body = f'{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
+    lines = (
+        "",
+        f"  Page       http://{host}:{port}/",
+        f"  OpenAI     http://{host}:{port}/v1",
+        f"  Anthropic  http://{host}:{port}",
+        "",
+        "  Try it:",
+        f"  curl -N http://{host}:{port}/v1/chat/completions \\",
+        f'    -H "Authorization: Bearer {key}" \\',
+        f"    -H 'Content-Type: application/json' -d '{body}'",
+        "",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,99 @@
+"""From the commit to the last byte: the answer goes down, and ends as it really ended."""
+
+from typing import TYPE_CHECKING
+
+from llm_proxy.domain.faults import CLIENT_GONE
+from llm_proxy.domain.record import Outcome
+from llm_proxy.policy.limits_seen import spent
+from llm_proxy.policy.plan import Plan
+from llm_proxy.wire.head import LAST_CHUNK, chunk
+
+from . import answer
+from .attempt import Attempt
+from .judge import after_commit
+from .mode import PASS, WHOLE
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+
+async def deliver(exchange: "Exchange", plan: Plan, attempt: Attempt) -> None:
+    """Send an attempt's answer to the client, to its end."""
+    core, client = exchange.core, exchange.client
+    exchange.answered_by = attempt
+    exchange.outcome = Outcome.OK
+    left_s = spent(attempt.fields, wall_s=core.wall_ms() / 1000)
+    if attempt.mode is WHOLE:
+        body = attempt.parts[0]
+        if attempt.key in body:
+            body = body.replace(attempt.key, b"*" * len(attempt.key))
+        length = _declared_length(attempt) if exchange.request.method == "HEAD" else len(body)
+        client.write(_head(exchange, attempt, length) + body)
+        plan.answered(attempt.target, core.loop.time(), spent_s=left_s)
+        exchange.note(attempt, None, None)
+        return
+    length = _declared_length(attempt) if attempt.mode is PASS else None
+    is_chunked = exchange.is_chunked and length is None
+    if not exchange.has_begun:
+        client.write(_head(exchange, attempt, length))
+    plan.committed(core.loop.time(), spent_s=left_s)
+    if attempt.relay is not None:
+        exchange.first_token_ms = exchange.elapsed_ms()
+    # From here the client's own deadline alone ends a living stream.
+    attempt.deadline = core.client_deadline_of(exchange.visit)
+    attempt.follow(client, is_chunked=is_chunked)
+    await attempt.settled
+    _end(exchange, plan, attempt, is_chunked=is_chunked)
+
+
+def _end(exchange: "Exchange", plan: Plan, attempt: Attempt, *, is_chunked: bool) -> None:
+    """Close an answer that was flowing, honestly."""
+    client, relay, fault = exchange.client, attempt.relay, attempt.fault
+    now = exchange.core.loop.time()
+    if relay is not None:
+        exchange.usage = relay.watch.usage
+        exchange.broken_events = relay.broken_events
+    if exchange.is_gone:
+        exchange.outcome = Outcome.CLIENT_GONE
+        plan.gone(attempt.target)
+        exchange.note(attempt, CLIENT_GONE, None)
+        return
+    if fault is None:
+        plan.answered(attempt.target, now)
+        exchange.note(attempt, None, None)
+        if is_chunked:
+            client.write(LAST_CHUNK)
+        return
+    fault = after_commit(fault)
+    exchange.outcome = Outcome.CUT
+    exchange.error = fault.says
+    plan.failed(attempt.target, fault, now, rng=exchange.core.rng)
+    exchange.note(attempt, fault, attempt.signal)
+    if relay is None:
+        client.abort()  # only a broken transport tells the client that the body is not whole
+        return
+    if not relay.is_told:
+        event = relay.watch.failure(fault.status, fault.name, fault.says)
+        client.write(chunk(event) if is_chunked else event)
+    if is_chunked:
+        client.write(LAST_CHUNK)
+
+
+def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:
+    exchange.status = attempt.status
+    has_body = attempt.status not in (204, 304)
+    return answer.upstream_head(
+        attempt.status,
+        attempt.headers,
+        attempt.fields,
+        exchange.stamp(),
+        length=length if has_body else None,
+        is_chunked=exchange.is_chunked and has_body,
+        key=attempt.key,
+        drop=answer.DECODED if attempt.is_decoded else answer.NOTHING,
+    )
+
+
+def _declared_length(attempt: Attempt) -> int | None:
+    length = attempt.fields.get(b"content-length", b"")
+    return int(length) if length.isdigit() else None
