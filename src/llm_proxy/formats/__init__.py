@@ -5,6 +5,8 @@ from .format import Format
 from .messages import MESSAGES
 from .responses import RESPONSES
 
+__all__ = ["CHAT", "MESSAGES", "OTHER", "RESPONSES", "format_named"]
+
 _FORMATS = {format_.name: format_ for format_ in (CHAT, MESSAGES, RESPONSES, OTHER)}
 
 

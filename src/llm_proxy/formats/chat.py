@@ -168,24 +168,32 @@ def _usage_of(value: dict[str, Any]) -> Usage:
 
 
 def is_plain(data: bytes) -> bool:
-    """See `Format.is_plain`."""
+    """See `Format`."""
+    text = data[6:-2]
     try:
-        if data[:6] == b"data: " and data.find(b"\n") == len(data) - 2 and data[-1] == 10:
-            _read_plain(data[6:-2])
-        elif data[-2:] == b"\n\n":
-            for event in data[:-2].split(b"\n\n"):
-                if b"\n" in event:
-                    return False
-                if event[:1] == b":":
-                    continue
-                if event[:6] != b"data: ":
-                    return False
-                _read_plain(event[6:])
-        else:
+        if 10 in text:
+            return _are_plain(data)
+        if 13 in text or data[:6] != b"data: " or data[-2:] != b"\n\n":
             return False
+        _read_plain(text)
     except (msgspec.DecodeError, RecursionError):
         return False
-    return b"\r" not in data
+    return True
+
+
+def _are_plain(data: bytes) -> bool:
+    """Return the same for several events, or raise."""
+    if 13 in data or data[-2:] != b"\n\n":
+        return False
+    for event in data[:-2].split(b"\n\n"):
+        if 10 in event:
+            return False
+        if event[:1] == b":":
+            continue
+        if event[:6] != b"data: ":
+            return False
+        _read_plain(event[6:])
+    return True
 
 
 class ChatFormat(Format):
@@ -195,9 +203,6 @@ class ChatFormat(Format):
 
     def watch(self) -> Watch:
         return ChatWatch()
-
-    def is_plain(self, data: bytes) -> bool:
-        return is_plain(data)
 
     def read_answer(self, body: bytes) -> Answer:
         if not body.strip():
@@ -221,6 +226,6 @@ class ChatFormat(Format):
         )
 
 
-CHAT = ChatFormat("chat")
-OTHER = ChatFormat("other")
+CHAT = ChatFormat("chat", is_plain)
+OTHER = ChatFormat("other", is_plain)
 """Embeddings, images, files…: errors and usage as in Chat Completions, answers of any shape."""

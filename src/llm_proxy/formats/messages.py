@@ -117,20 +117,29 @@ def _says_something(part: Any) -> bool:
 
 
 def is_plain(data: bytes) -> bool:
-    """See `Format.is_plain`."""
+    """See `Format`."""
+    text = data[_DELTA_AT:-2]
     try:
-        if data[-2:] != b"\n\n":
+        if 10 in text:
+            return _are_plain(data)
+        if 13 in text or data[:_DELTA_AT] != _DELTA_HEAD or data[-2:] != b"\n\n":
             return False
-        if data[:_DELTA_AT] == _DELTA_HEAD and data.find(b"\n", _DELTA_AT) == len(data) - 2:
-            _read_plain(data[_DELTA_AT:-2])
-        else:
-            for event in data[:-2].split(b"\n\n"):
-                if event[:_DELTA_AT] != _DELTA_HEAD or b"\n" in event[_DELTA_AT:]:
-                    return False
-                _read_plain(event[_DELTA_AT:])
+        _read_plain(text)
     except (msgspec.DecodeError, RecursionError):
         return False
-    return b"\r" not in data
+    return True
+
+
+def _are_plain(data: bytes) -> bool:
+    """Return the same for several events, or raise."""
+    if 13 in data or data[-2:] != b"\n\n":
+        return False
+    for event in data[:-2].split(b"\n\n"):
+        text = event[_DELTA_AT:]
+        if event[:_DELTA_AT] != _DELTA_HEAD or 10 in text:
+            return False
+        _read_plain(text)
+    return True
 
 
 class MessagesFormat(Format):
@@ -140,9 +149,6 @@ class MessagesFormat(Format):
 
     def watch(self) -> Watch:
         return MessagesWatch()
-
-    def is_plain(self, data: bytes) -> bool:
-        return is_plain(data)
 
     def read_answer(self, body: bytes) -> Answer:
         if not body.strip():
@@ -186,4 +192,4 @@ class MessagesFormat(Format):
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 
-MESSAGES = MessagesFormat("messages", PING)
+MESSAGES = MessagesFormat("messages", is_plain, PING)

@@ -262,6 +262,11 @@ def _signal_of_failed(response: _Response) -> Signal:
     )
 
 
+def is_plain(_: bytes) -> bool:
+    """Return False: every event's number and every finished item are needed."""
+    return False
+
+
 class ResponsesFormat(Format):
     """OpenAI's Responses."""
 
@@ -269,10 +274,6 @@ class ResponsesFormat(Format):
 
     def watch(self) -> Watch:
         return ResponsesWatch()
-
-    def is_plain(self, data: bytes) -> bool:
-        """Return False: every event's number and every finished item are needed."""
-        return False
 
     def read_answer(self, body: bytes) -> Answer:
         if not body.strip():
@@ -297,4 +298,4 @@ class ResponsesFormat(Format):
         )
 
 
-RESPONSES = ResponsesFormat("responses")
+RESPONSES = ResponsesFormat("responses", is_plain)

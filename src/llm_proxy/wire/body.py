@@ -120,16 +120,24 @@ def _walk(body: bytes, top: dict[str, Raw], name: str) -> int:
     assert opening is not None
     place, at = -1, opening.end()
     for key, raw in top.items():
-        match = _KEY.match(body, at)
-        if match is None or _decode_text(match[1]) != key:
-            raise NeedsSlowPeek
+        usual = b'"%b": ' % key.encode()
+        if body.startswith(usual, at):
+            at += len(usual)
+        else:
+            match = _KEY.match(body, at)
+            if match is None or _decode_text(match[1]) != key:
+                raise NeedsSlowPeek
+            at = match.end()
         value = bytes(raw)
-        at = match.end()
         if not body.startswith(value, at):
             raise NeedsSlowPeek
         if key == name:
             place = at
-        after = _NEXT.match(body, at + len(value))
+        at += len(value)
+        if body[at : at + 3] == b', "':
+            at += 2
+            continue
+        after = _NEXT.match(body, at)
         if after is None:
             raise NeedsSlowPeek
         at = after.end()

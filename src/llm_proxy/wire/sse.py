@@ -10,8 +10,9 @@ import re
 
 DEFAULT_LIMIT_BYTES = 1024 * 1024
 
-# Atomic groups: CRLF must never be taken for two line ends.
-_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+# Two line ends, CRLF never taken for two itself. Each branch begins with a letter: that is what
+# lets the search skip the text between.
+_END = re.compile(rb"\n(?:\n|\r\n?)|\r\n(?:\n|\r\n?)|\r\r\n?")
 _BLANK_LINES = re.compile(rb"[\r\n]+")
 _LINE_ENDS = (10, 13)
 _BOM = b"\xef\xbb\xbf"
@@ -49,28 +50,26 @@ class EventSplitter:
                 fed again.
         """
         if not self.rest:
-            if (
-                data.find(b"\n\n") == len(data) - 2
-                and data
-                and b"\r" not in data
-                and data[0] not in _LINE_ENDS
-            ):
+            end = data.find(b"\n\n")
+            if end == len(data) - 2 and end > 0 and 13 not in data and data[0] != 10:
                 return [data]  # a provider that writes event by event
             return self._cut(data, 0)
         known = len(self.rest)
         self.rest += data
-        end = _END.search(self.rest, max(0, known - 2))
-        if end is None:
+        start = max(0, known - 2)
+        end = _end_of(self.rest, start, has_cr=self.rest.find(b"\r", start) >= 0)
+        if not end:
             self._check()
             return []
         whole = bytes(self.rest)
         self.rest = bytearray()
-        return [whole[: end.end()], *self._cut(whole, end.end())]
+        return [whole[:end], *self._cut(whole, end)]
 
     def _cut(self, data: bytes, start: int) -> list[bytes]:
         """Return the events of `data` from `start` on and keep what remains."""
         events = []
         size = len(data)
+        has_cr = 13 in data
         while start < size:
             if data[start] in _LINE_ENDS:
                 blank = _BLANK_LINES.match(data, start)
@@ -78,18 +77,27 @@ class EventSplitter:
                 events.append(blank[0])
                 start = blank.end()
                 continue
-            end = _END.search(data, start)
-            if end is None:
+            end = _end_of(data, start, has_cr=has_cr)
+            if not end:
                 self.rest = bytearray(data[start:])
                 self._check()
                 break
-            events.append(data[start : end.end()])
-            start = end.end()
+            events.append(data[start:end])
+            start = end
         return events
 
     def _check(self) -> None:
         if len(self.rest) > self._limit:
             raise OversizeEventError(f"an event exceeds {self._limit} bytes")
+
+
+def _end_of(data: bytes | bytearray, start: int, *, has_cr: bool) -> int:
+    """Return where the event at or before `start` ends, or 0 if it does not."""
+    if has_cr:
+        match = _END.search(data, start)
+        return match.end() if match is not None else 0
+    at = data.find(b"\n\n", start)
+    return at + 2 if at >= 0 else 0
 
 
 def fields(event: bytes) -> tuple[bytes, bytes | None]:
@@ -103,7 +111,7 @@ def fields(event: bytes) -> tuple[bytes, bytes | None]:
         event without data: comments, blank lines, `retry`.
     """
     first = event.find(b"\n")
-    if b"\r" not in event and event[-2:] == b"\n\n":
+    if 13 not in event and event[-2:] == b"\n\n":
         # The two shapes in which nearly all events come.
         if first == len(event) - 2 and event[:6] == b"data: ":
             return b"", event[6:-2]
@@ -114,7 +122,7 @@ def fields(event: bytes) -> tuple[bytes, bytes | None]:
         ):
             return event[7:first], event[first + 7 : -2]
     event = event.removeprefix(_BOM)
-    if b"\r" in event:
+    if 13 in event:
         event = event.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     name = b""
     data: bytes | None = None
