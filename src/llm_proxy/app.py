@@ -339,6 +339,7 @@ class _App:
             await asyncio.sleep(0.02)
         if gate.in_flight:
             LOG.warning("drain time is over: %d requests are ended", gate.in_flight)
+        await self._core.cancel_exchanges()
         await self._tasks.cancel_all()
         # One turn for the last bytes of what was cancelled.
         await asyncio.sleep(0.05 if self._server.connections else 0)

@@ -65,7 +65,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server: Home) -> None:
         self._server = server
         self._transport = cast("asyncio.Transport", None)
-        self._reader = RequestReader(self)
+        self._reader = RequestReader(self, server.memo)
         self._state = IDLE
         self._current: Request | None = None
         self._queue: deque[Request] | None = None
@@ -266,7 +266,6 @@ class ClientConnection(asyncio.Protocol):
 
     def _admit(self, request: Request) -> None:
         server = self._server
-        request.head_at = server.loop.time()
         self._current = request
         self.sent_bytes = 0
         if not server.handler.on_head(self, request):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from llm_proxy.domain.errors import RequestError
+from llm_proxy.wire.memo import HeadMemo
 from llm_proxy.wire.request import Request
 
 from .bodies import BodySpace
@@ -73,6 +74,7 @@ class Home(Protocol):
     handler: Handler
     limits: Limits
     bodies: BodySpace
+    memo: HeadMemo
     connections: "set[ClientConnection]"
     is_draining: bool
     refused_connections: int

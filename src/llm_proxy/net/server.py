@@ -2,6 +2,8 @@
 
 import asyncio
 
+from llm_proxy.wire.memo import HeadMemo
+
 from .bodies import BodySpace
 from .client import ClientConnection
 from .handler import Handler, Limits
@@ -26,6 +28,7 @@ class Server:
         self.is_draining = False
         self.refused_connections = 0
         self.bodies = BodySpace(limits.max_bodies_bytes)
+        self.memo = HeadMemo()
         self._listeners: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int) -> int:

@@ -35,12 +35,14 @@ class Stamp(msgspec.Struct):
 
     def lines(self) -> bytes:
         """Return the header lines."""
-        text = f"x-llm-proxy-request-id: {self.request_id}\r\nx-llm-proxy-attempts: {self.attempts}\r\n"
+        lines = b"x-llm-proxy-request-id: %b\r\nx-llm-proxy-attempts: %d\r\n" % (
+            self.request_id.encode(),
+            self.attempts,
+        )
         if self.upstream:
-            text += f"x-llm-proxy-upstream: {self.upstream}\r\n"
+            lines += b"x-llm-proxy-upstream: %b\r\n" % self.upstream.encode()
         if self.notice:
-            text += f"x-llm-proxy-notice: {self.notice}\r\n"
-        lines = text.encode()
+            lines += b"x-llm-proxy-notice: %b\r\n" % self.notice.encode()
         if self.origin:
             lines += (
                 b"access-control-allow-origin: %b\r\naccess-control-expose-headers: *\r\n"

@@ -9,46 +9,57 @@ from llm_proxy.wire.body import Peek, splice_model
 from llm_proxy.wire.head import fields_up
 from llm_proxy.wire.request import Request
 
+from .admission import Admission
+
 DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+_BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
 class Call(msgspec.Struct):
     """One request of a client, seen from the upstreams' side.
 
     Attributes:
-        method: HTTP method.
-        path: Repaired path, below the version root: `/chat/completions`.
-        query: With its `?`, or empty.
-        lines: Header lines every upstream gets.
-        names: Their names, for upstreams whose configured headers replace some.
-        body: As received.
+        request: As read.
+        admission: What its head means.
+        body: As received, or decoded where a model has to be renamed in it.
         peek: What was read of it; None where nobody needs to.
         model: As asked; None when the request names none.
         is_stream: Whether a stream was asked for.
-        format: Whose dialect the path speaks.
-        endpoint: What the path means.
+        is_recoded: The body is not the received one any more: its coding must not be announced.
     """
 
-    method: str
-    path: bytes
-    query: bytes
-    lines: list[bytes]
+    request: Request
+    admission: Admission
     body: bytes
-    peek: Peek | None
-    model: str | None
-    is_stream: bool
-    format: Format
-    endpoint: Endpoint
+    peek: Peek | None = None
+    model: str | None = None
+    is_stream: bool = False
+    is_recoded: bool = False
+
+    @property
+    def method(self) -> str:
+        """HTTP method."""
+        return self.request.method
+
+    @property
+    def format(self) -> Format:
+        """Whose dialect the path speaks."""
+        return self.admission.format
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the path means."""
+        return self.admission.endpoint
 
     @property
     def is_stream_read(self) -> bool:
         """Whether the events of a stream are understood here."""
-        return self.endpoint.kind is GENERATE
+        return self.admission.endpoint.kind is GENERATE
 
     @property
     def is_answer_read(self) -> bool:
         """Whether a JSON answer is understood here, and must make sense."""
-        return self.endpoint.kind in (GENERATE, COUNT, EMBED)
+        return self.admission.endpoint.kind in (GENERATE, COUNT, EMBED)
 
     def body_for(self, model: str | None) -> bytes:
         """Return the body that asks for `model`: the received bytes, but for that one value."""
@@ -59,39 +70,57 @@ class Call(msgspec.Struct):
 
     def head_for(self, target: Target, body: bytes) -> bytes:
         """Return the request head for `target`; no field of it comes from anybody else's key."""
-        upstream = target.upstream
-        lines = [
-            b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n"
-            % (
-                self.method.encode(),
-                upstream.root.encode(),
-                self.path,
-                self.query,
-                upstream.authority.encode(),
-            )
-        ]
-        if target.key.secret is not None:
-            lines.append(self._credential(target.key.secret.reveal().encode(), target))
-        own = self.lines
-        if upstream.headers:
-            replaced = tuple(name.encode() + b":" for name, _ in upstream.headers)
-            own = [line for line in own if not line.startswith(replaced)]
-            lines += [b"%b: %b\r\n" % (n.encode(), v.encode()) for n, v in upstream.headers]
-        if upstream.beta_deny:
-            own = _without_betas(own, frozenset(beta.encode() for beta in upstream.beta_deny))
-        lines += own
-        if body or self.method not in ("GET", "HEAD", "DELETE", "OPTIONS"):
-            lines.append(b"content-length: %d\r\n" % len(body))
-        lines.append(b"\r\n")
-        return b"".join(lines)
-
-    def _credential(self, key: bytes, target: Target) -> bytes:
-        if self.format.name == "messages" and target.upstream.message_auth == "x-api-key":
-            return b"x-api-key: %b\r\n" % key
-        return b"authorization: Bearer %b\r\n" % key
+        heads = self.admission.heads
+        known = heads.get(target.id)
+        if known is not None and known[0] is target and not self.is_recoded:
+            start = known[1]
+        else:
+            start = _head_start(self.request, self.admission, target, is_recoded=self.is_recoded)
+            if not self.is_recoded:
+                heads[target.id] = (target, start)
+        if body or self.request.method not in _BODILESS:
+            return b"%bcontent-length: %d\r\n\r\n" % (start, len(body))
+        return start + b"\r\n"
 
 
-def lines_up(request: Request, format_name: str) -> list[bytes]:
+def _head_start(
+    request: Request, admission: Admission, target: Target, *, is_recoded: bool
+) -> bytes:
+    """Return the request line and all fields but the body's length."""
+    upstream = target.upstream
+    query = b"?" + request.query if request.query else b""
+    path = admission.path.removeprefix(b"/v1")
+    lines = [
+        b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n"
+        % (
+            request.method.encode(),
+            upstream.root.encode(),
+            path,
+            query,
+            upstream.authority.encode(),
+        )
+    ]
+    if target.key.secret is not None:
+        lines.append(_credential(admission, target, target.key.secret.reveal().encode()))
+    own = _lines_up(request, admission.format.name)
+    if upstream.headers:
+        replaced = tuple(name.encode() + b":" for name, _ in upstream.headers)
+        own = [line for line in own if not line.startswith(replaced)]
+        lines += [b"%b: %b\r\n" % (n.encode(), v.encode()) for n, v in upstream.headers]
+    if upstream.beta_deny:
+        own = _without_betas(own, frozenset(beta.encode() for beta in upstream.beta_deny))
+    if is_recoded:
+        own = [line for line in own if not line.startswith(b"content-encoding:")]
+    return b"".join(lines + own)
+
+
+def _credential(admission: Admission, target: Target, key: bytes) -> bytes:
+    if admission.format.name == "messages" and target.upstream.message_auth == "x-api-key":
+        return b"x-api-key: %b\r\n" % key
+    return b"authorization: Bearer %b\r\n" % key
+
+
+def _lines_up(request: Request, format_name: str) -> list[bytes]:
     """Return the header lines of `request` that go to every upstream."""
     lines = fields_up(request.headers, request.fields.get(b"connection"))
     lines.append(b"accept-encoding: identity\r\n")

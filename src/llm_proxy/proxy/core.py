@@ -16,26 +16,29 @@ from llm_proxy.domain.record import Record
 from llm_proxy.domain.redact import Redactor
 from llm_proxy.domain.secret import AccessKey
 from llm_proxy.formats import format_named
-from llm_proxy.formats.endpoint import Endpoint, endpoint_of
+from llm_proxy.formats.endpoint import endpoint_of
 from llm_proxy.formats.format import Format
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.net.loop import Tasks
 from llm_proxy.net.pool import Pools
 from llm_proxy.policy.access import AccessTable, Refusal
 from llm_proxy.policy.board import Board
-from llm_proxy.policy.deadline import deadline_of
+from llm_proxy.policy.deadline import client_deadline_s, deadline_of
 from llm_proxy.policy.retry import RetryConfig
 from llm_proxy.wire.path import nearest, repair
 from llm_proxy.wire.request import Request
 
 from . import answer
+from .admission import Admission, Visit, id_header
 from .exchange import Exchange
 from .gate import Gate
 from .ids import Ids
-from .intake import CORRECTED, Visit, id_header, read_deadline
 from .models import Catalogue
 from .table import Table
 
+CORRECTED = "address corrected"
+MAX_PATH = 200
+MAX_CLIENT = 120
 MAX_SITE_BODY_BYTES = 1024 * 1024
 """Bodies for the page's paths, which never need more."""
 
@@ -125,7 +128,7 @@ class Core:
         self.models: Catalogue | None = None
         self.refused_early = 0
         self._ids = Ids(wall_ms)
-        self._exchanges: dict[ClientConnection, Visit] = {}
+        self.exchanges: set[Exchange] = set()
 
     def configure(self, table: Table, config: Config, redactor: Redactor) -> None:
         """Take over a new configuration; exchanges under way keep what they have."""
@@ -135,6 +138,13 @@ class Core:
         self.access = AccessTable(config.access_keys)
         self.board.reconfigure(table.targets, config=config.retry)
         self.pools.configure(table.targets)
+
+    async def cancel_exchanges(self) -> None:
+        """End what is still being served, and wait for it."""
+        tasks = [exchange.task for exchange in self.exchanges if exchange.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # What exchanges ask.
 
@@ -161,17 +171,18 @@ class Core:
         """Run what would hold the loop up in a thread."""
         return await self.loop.run_in_executor(None, lambda: function(*args))
 
-    def deadline_of(self, visit: Visit, now: float) -> float:
+    def deadline_of(self, visit: Visit) -> float:
         """Return when the request must have content, loop time."""
-        elapsed_s = now - visit.arrived
-        return (
-            deadline_of(now, client_s=visit.client_s, request_s=self.config.request_timeout_s)
-            - elapsed_s
+        return deadline_of(
+            visit.arrived,
+            client_s=visit.admission.client_s,
+            request_s=self.config.request_timeout_s,
         )
 
     def client_deadline_of(self, visit: Visit) -> float:
         """Return when the client itself wants the end, loop time."""
-        return visit.arrived + visit.client_s if visit.client_s is not None else float("inf")
+        client_s = visit.admission.client_s
+        return visit.arrived + client_s if client_s is not None else float("inf")
 
     # Handler.
 
@@ -185,9 +196,11 @@ class Core:
 
     def on_request(self, client: ClientConnection, request: Request) -> None:
         """Serve a whole request."""
-        visit = self._exchanges.pop(client, None)
-        if visit is not None:
-            self.tasks.start(Exchange(self, client, visit).run())
+        visit = request.visit
+        if isinstance(visit, Visit):
+            exchange = Exchange(self, client, visit)
+            self.exchanges.add(exchange)
+            exchange.task = self.loop.create_task(exchange.run())
         elif self.ops is not None and self.ops.takes(request.path):
             self.tasks.start(self.ops.expose(client, request))
         elif self.site is not None:
@@ -228,6 +241,22 @@ class Core:
     # Steps.
 
     def _admit(self, client: ClientConnection, request: Request) -> bool:
+        admission = request.head.admission
+        if not isinstance(admission, Admission) or admission.config is not self.config:
+            found = self._look_at(client, request)
+            if not isinstance(found, Admission):
+                return found
+            admission = request.head.admission = found
+        request_id, at_ms = self._ids.next()
+        request.visit = Visit(request, admission, request_id, at_ms, self.loop.time())
+        return True
+
+    def _look_at(self, client: ClientConnection, request: Request) -> "Admission | bool":
+        """Return what the head means; True: it is for the page; False: it has been answered.
+
+        Raises:
+            RequestError: It is refused.
+        """
         if self.ops is not None:
             ready = self.ops.answer(request)
             if ready is not None:
@@ -241,10 +270,9 @@ class Core:
             if self.site is not None and self.site.takes(request.path):
                 request.max_body_bytes = MAX_SITE_BODY_BYTES
                 return True
+            shown = _shown(request.path)
             raise RequestError(
-                404,
-                f"unknown path {_shown(request.path)}; did you mean {nearest(_shown(request.path))}?",
-                code="not_found",
+                404, f"unknown path {shown}; did you mean {nearest(shown)}?", code="not_found"
             )
         endpoint = endpoint_of(request.method, path.decode("ascii"))
         caller = self._caller(request)
@@ -252,22 +280,24 @@ class Core:
             raise RequestError(
                 400, "send the access key in a header, not in the address", code="key_in_address"
             )
-        now = self.loop.time()
-        request_id, at_ms = self._ids.next()
-        self._exchanges[client] = Visit(
-            request=request,
-            id=request_id,
-            at_ms=at_ms,
-            arrived=now,
+        format_ = format_named(endpoint.format)
+        agent = request.fields.get(b"user-agent")
+        return Admission(
+            config=self.config,
             caller=caller,
             path=path,
             endpoint=endpoint,
-            format=format_of(endpoint),
+            format=format_,
+            id_name=id_header(format_),
             notice=CORRECTED if was_corrected else "",
             origin=self.origin_of(request),
-            client_s=read_deadline(request),
+            client_s=client_deadline_s(request.fields.get(b"x-llm-proxy-timeout-ms")),
+            path_text=self.redact(endpoint.path)[:MAX_PATH],
+            client_text=self.redact(agent.decode("utf-8", "replace"))[:MAX_CLIENT]
+            if agent
+            else None,
+            heads={},
         )
-        return True
 
     def _path_of(self, request: Request) -> tuple[bytes | None, bool]:
         path = request.path
@@ -317,11 +347,6 @@ class Core:
 
 HOT = frozenset((b"/v1/chat/completions", b"/v1/messages", b"/v1/responses", b"/v1/embeddings"))
 """Paths that are right as they are, most of the time."""
-
-
-def format_of(endpoint: Endpoint) -> Format:
-    """Return the dialect of `endpoint`; paths without one of their own speak OpenAI's."""
-    return format_named(endpoint.format)
 
 
 def _denied(reason: str) -> RequestError:

@@ -28,12 +28,13 @@ from llm_proxy.policy.plan import Plan
 from llm_proxy.wire.request import Request
 
 from . import answer, refusal
+from .admission import Visit
 from .attempt import Attempt
 from .beat import Beat
 from .call import Call
 from .deliver import deliver
 from .finish import finish
-from .intake import Visit, read_call
+from .intake import read_call, read_call_slowly
 from .judge import Verdict, judge
 from .models import list_answer
 
@@ -63,7 +64,6 @@ class Exchange:
         "_is_chunked",
         "_is_in_gate",
         "_sleep",
-        "_task",
         "answered_by",
         "broken_events",
         "call",
@@ -79,6 +79,7 @@ class Exchange:
         "records",
         "started",
         "status",
+        "task",
         "usage",
         "visit",
         "waited_from",
@@ -108,7 +109,7 @@ class Exchange:
         self._is_chunked = visit.request.http_version == "1.1"
         self._is_in_gate = False
         self._sleep: asyncio.Future[bool] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     @property
     def request(self) -> Request:
@@ -119,12 +120,17 @@ class Exchange:
         """Serve the request to its end."""
         self.client.on_gone = self._on_gone
         try:
-            if self.visit.endpoint.kind in (MODELS, MODEL):
+            if self.visit.admission.endpoint.kind in (MODELS, MODEL):
                 await self._list_models()
                 return
-            await self._enter()
-            self.call = await read_call(self.core, self.visit)
-            await self._serve(self.call)
+            if self.core.gate.enter():
+                self._is_in_gate = True
+            else:
+                await self._wait_at_gate()
+            call = self.call = read_call(self.visit) or await read_call_slowly(
+                self.core, self.visit
+            )
+            await self._serve(call)
         except RequestError as error:
             self._refuse(error)
         except asyncio.CancelledError:
@@ -140,26 +146,26 @@ class Exchange:
 
     # plan
 
-    async def _enter(self) -> None:
-        """Take a place among the requests in flight, waiting shortly for one.
+    async def _wait_at_gate(self) -> None:
+        """Take a place among the requests in flight when one gets free shortly.
 
         Raises:
             RequestError: 503, there was none.
         """
         gate = self.core.gate
-        if not gate.enter():
-            place = self._sleep = gate.wait()
-            is_in = await place
-            self._sleep = None
-            if not is_in or self.is_gone:
-                if is_in:
-                    gate.leave()
-                raise RequestError(
-                    503,
-                    "too many requests in flight (MAX_CONCURRENCY); try again shortly",
-                    code="overloaded",
-                )
-        self._is_in_gate = True
+        place = self._sleep = gate.wait()
+        is_in = await place
+        self._sleep = None
+        if is_in and not self.is_gone:
+            self._is_in_gate = True
+            return
+        if is_in:
+            gate.leave()
+        raise RequestError(
+            503,
+            "too many requests in flight (MAX_CONCURRENCY); try again shortly",
+            code="overloaded",
+        )
 
     async def _list_models(self) -> None:
         """Answer from memory what models there are."""
@@ -177,7 +183,7 @@ class Exchange:
         core = self.core
         route = core.table.route(call)
         now = core.loop.time()
-        self.deadline = core.deadline_of(self.visit, now)
+        self.deadline = core.deadline_of(self.visit)
         if call.is_stream:
             self._beat = Beat(
                 self.client,
@@ -293,14 +299,15 @@ class Exchange:
     def stamp(self) -> answer.Stamp:
         """Return our own header fields as they stand."""
         visit = self.visit
+        admission = visit.admission
         attempt = self.answered_by or self._attempt
         return answer.Stamp(
             request_id=visit.id,
-            id_name=visit.id_name,
+            id_name=admission.id_name,
             attempts=self.plan.attempts if self.plan is not None else 0,
             upstream=attempt.target.upstream.name if attempt is not None else "",
-            notice=visit.notice,
-            origin=visit.origin,
+            notice=admission.notice,
+            origin=admission.origin,
             connection=self.connection_line(),
         )
 

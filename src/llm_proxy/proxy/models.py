@@ -14,8 +14,8 @@ from llm_proxy.formats.endpoint import MODELS
 from llm_proxy.formats.models_list import Model, id_in, page_of, read_list, write_list, write_one
 from llm_proxy.net.fetch import fetch
 
+from .admission import Visit
 from .call import DEFAULT_ANTHROPIC_VERSION
-from .intake import Visit
 from .table import Table, mapped, serves
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ def _head(target: Target, shape: str, query: str) -> bytes:
 def list_answer(visit: Visit, models: list[Model]) -> tuple[int, bytes]:
     """Return status and body for a list of models, or for one of them."""
     is_anthropic = b"anthropic-version" in visit.request.fields
-    if visit.endpoint.kind is MODELS:
+    if visit.admission.endpoint.kind is MODELS:
         page = page_of(visit.request.query)
         return 200, write_list(models, is_anthropic=is_anthropic, page=page)
-    wanted = id_in(visit.endpoint.path)
+    wanted = id_in(visit.admission.endpoint.path)
     for model in models:
         if model.id == wanted:
             return 200, write_one(model, is_anthropic=is_anthropic)

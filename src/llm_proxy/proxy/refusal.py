@@ -68,7 +68,7 @@ def answer_refused(exchange: "Exchange", error: RequestError) -> None:
     extra = answer.retry_lines(1.0, None) if error.status == 503 else []
     exchange.client.write(
         answer.error_answer(
-            exchange.visit.format,
+            exchange.visit.admission.format,
             error.status,
             error.message,
             exchange.stamp(),
@@ -106,7 +106,7 @@ def _status(exchange: "Exchange", fault: Fault, signal: Signal | None) -> int:
         return signal.status
     if fault is QUOTA:
         return 402
-    return status_in_stream(signal, exchange.visit.format.name)
+    return status_in_stream(signal, exchange.visit.admission.format.name)
 
 
 def _message(exchange: "Exchange", word: LastWord, signal: Signal | None) -> str:
@@ -132,7 +132,7 @@ def _say(
     word: LastWord | None,
     signal: Signal | None,
 ) -> None:
-    format_ = exchange.visit.format
+    format_ = exchange.visit.admission.format
     code = signal.code if signal is not None and word and _may_pass(word.fault, signal) else ""
     client = exchange.client
     if exchange.has_begun:

@@ -92,7 +92,7 @@ def fields_up(headers: Fields, connection: bytes | None) -> list[bytes]:
 
 
 def fields_down(headers: Fields, connection: bytes | None, drop: frozenset[bytes]) -> list[bytes]:
-    """Return the header lines of an upstream's answer that its client gets.
+    """Return the pieces of the header lines of an upstream's answer that its client gets.
 
     Args:
         headers: (lower-case name, value) as read.
@@ -100,13 +100,26 @@ def fields_down(headers: Fields, connection: bytes | None, drop: frozenset[bytes
         drop: Further names that stay here (`content-encoding` of a decoded body).
     """
     named = _named(connection) | drop
-    return [
-        b"%b: %b\r\n" % (name, value)
-        for name, value in headers
-        if name not in _NEVER_DOWN
-        and not name.startswith(_NEVER_DOWN_PREFIXES)
-        and name not in named
-    ]
+    pieces: list[bytes] = []
+    for name, value in headers:
+        passes = _passes_down.get(name)
+        if passes is None:
+            passes = _judge_down(name)
+        if passes and name not in named:
+            pieces += (name, b": ", value, b"\r\n")
+    return pieces
+
+
+_passes_down: dict[bytes, bool] = {}
+"""Names seen before, at most MAX_NAMES; the same few dozen come with every answer."""
+MAX_NAMES = 1024
+
+
+def _judge_down(name: bytes) -> bool:
+    passes = name not in _NEVER_DOWN and not name.startswith(_NEVER_DOWN_PREFIXES)
+    if len(_passes_down) < MAX_NAMES:
+        _passes_down[name] = passes
+    return passes
 
 
 def _named(connection: bytes | None) -> frozenset[bytes]:

@@ -131,13 +131,8 @@ class ResponseReader:
         self._in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head or self.is_complete:
-            return
-        self._head_bytes += len(name) + len(value) + 4
-        headers = self._headers
-        headers.append((name.lower(), value.strip(b" \t")))
-        if len(headers) > MAX_HEADER_FIELDS or self._head_bytes > 2 * MAX_HEAD_BYTES:
-            raise HeadTooLargeError("answer head too large")
+        if self._in_head:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -153,6 +148,11 @@ class ResponseReader:
         if parser.get_http_version() not in ("1.1", "1.0"):
             raise ResponseError("not an HTTP/1.1 answer")
         self._in_head = False
+        if len(self._headers) > MAX_HEADER_FIELDS or (
+            self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES
+        ):
+            raise HeadTooLargeError("answer head too large")
+        self._headers = [(name.lower(), value.strip(b" \t")) for name, value in self._headers]
         fields = dict(self._headers)
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
@@ -166,6 +166,9 @@ class ResponseReader:
             self.can_continue = False
         if self._sink is not None:
             self._sink.on_head(status, self._headers)
+
+    def _head_size(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def on_body(self, data: bytes) -> None:
         if not self.is_complete and self._sink is not None:
