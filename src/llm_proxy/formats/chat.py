@@ -1,6 +1,6 @@
 """Chat Completions: what its streams and answers say. Also the OpenAI family's other endpoints.
 
-Budget: `is_plain` 0.5 us for one event of 250 bytes; `read` 2 us, 0.7 us for plain content.
+Budget (Python 3.11): `is_plain` 0.8 us for one event of 270 bytes; `read` 4 us, behind content 1 us.
 """
 
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ from .format import (
     top_of,
 )
 from .signal import ERROR_FIELDS, error_inside, signal_of
-from .usage import chat_usage, merged
+from .usage import MAX_COUNT, chat_usage, merged
 
 
 class _PlainChoice(msgspec.Struct, gc=False):
@@ -47,6 +47,66 @@ class _Plain(msgspec.Struct, gc=False):
 
 
 _read_plain = msgspec.json.Decoder(_Plain).decode
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=MAX_COUNT)]
+
+
+class _InputDetails(msgspec.Struct, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+
+
+class _OutputDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: _Count | None = None
+
+
+class _UsualUsage(msgspec.Struct, gc=False):
+    """Usage as OpenAI writes it; other spellings make reading it as this one fail."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    cached_tokens: None = None
+    cache_creation_input_tokens: None = None
+    cache_read_input_tokens: None = None
+    prompt_cache_hit_tokens: None = None
+    reasoning_tokens: None = None
+
+
+class _UsualAnswer(msgspec.Struct, gc=False):
+    """A whole answer that is plainly one; anything odd makes reading it as this one fail."""
+
+    object: Literal["chat.completion"]
+    model: str
+    choices: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+    usage: _UsualUsage
+    error: None = None
+    type: None = None
+    base_resp: None = None
+
+
+_read_usual = msgspec.json.Decoder(_UsualAnswer).decode
+
+
+def _usual_answer(body: bytes) -> Answer | None:
+    """Return what a usual answer says, for a fifth of the cost; None = look closer."""
+    try:
+        answer = _read_usual(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    usage = answer.usage
+    inputs, outputs = usage.prompt_tokens_details, usage.completion_tokens_details
+    read = inputs.cached_tokens if inputs is not None else None
+    write = inputs.cache_write_tokens if inputs is not None else None
+    reasoning = outputs.reasoning_tokens if outputs is not None else None
+    if (read or 0) > usage.prompt_tokens or (
+        usage.total_tokens != usage.prompt_tokens + usage.completion_tokens
+    ):
+        return None
+    counts = Usage(usage.prompt_tokens, read, write, usage.completion_tokens, reasoning)
+    return Answer(model=answer.model, usage=counts)
 
 _FAILED_REASONS = frozenset(
     ("error", "network_error", "insufficient_system_resource", "abort", "malformed_function_call")
@@ -205,6 +265,9 @@ class ChatFormat(Format):
         return ChatWatch()
 
     def read_answer(self, body: bytes) -> Answer:
+        usual = _usual_answer(body)
+        if usual is not None:
+            return usual
         if not body.strip():
             return Answer(is_json=False, is_empty=True)
         try:

@@ -1,6 +1,6 @@
 """Anthropic's Messages: what its streams and answers say.
 
-Budget: `is_plain` 0.5 us for one event of 250 bytes; `read` 2 us, 0.8 us for plain content.
+Budget (Python 3.11): `is_plain` 0.5 us for one event of 120 bytes; `read` 4 us, behind content 0.6 us.
 """
 
 from typing import Any, Literal

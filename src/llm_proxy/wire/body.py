@@ -7,7 +7,7 @@ can be replaced in place. A name that occurs twice at the top (`model`, `message
 msgspec refuses some bodies that other readers take (a BOM, `NaN`, half a surrogate pair). They are
 read again by the stdlib's parser, slowly and off the loop, and travel as they came.
 
-Budget: 2 us for 1.3 KB, 50 us for 100 KB, 1.5 ms for 2 MB.
+Budget (Python 3.11): 3 us for 1.3 KB, 2 ms for 2 MB; 8 us for 1.3 KB with blanks between tokens.
 """
 
 import json
@@ -101,9 +101,7 @@ def _place(body: bytes, top: dict[str, Raw], name: str) -> int:
     """
     place, at = -1, 1
     for key, raw in top.items():
-        if not key.isascii():
-            return _walk(body, top, name)
-        at += len(key) + 3
+        at += len(key) + 3  # a key beyond ASCII counts too little, so the sum cannot come out
         if key == name:
             place = at
         at += len(raw) + 1

@@ -3,7 +3,8 @@
 Streams pass byte for byte, so events are cut here and never rebuilt. Rules: WHATWG HTML section
 9.2.6; a line ends with LF, CR or CRLF, whichever the sender mixes.
 
-Budget: a read that is exactly one event costs 0.3 us, any other 0.4 us per event; `fields` 0.3 us.
+Budget (Python 3.11): a read that is exactly one event 0.5 us, any other 0.7 us per event;
+`fields` 0.5 us, 0.8 us for a named event.
 """
 
 import re
