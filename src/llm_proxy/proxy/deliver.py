@@ -1,8 +1,9 @@
 """From the commit to the last byte: the answer goes down, and ends as it really ended."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from llm_proxy.domain.faults import CLIENT_GONE
+from llm_proxy.domain.faults import CLIENT_GONE, SHUT_DOWN
 from llm_proxy.domain.record import Outcome
 from llm_proxy.policy.limits_seen import spent
 from llm_proxy.policy.plan import Plan
@@ -42,7 +43,12 @@ async def deliver(exchange: "Exchange", plan: Plan, attempt: Attempt) -> None:
     # From here the client's own deadline alone ends a living stream.
     attempt.deadline = core.client_deadline_of(exchange.visit)
     attempt.follow(client, is_chunked=is_chunked)
-    await attempt.settled
+    try:
+        await attempt.settled
+    except asyncio.CancelledError:
+        # The drain time is over. The client is told within its stream, as of any other break;
+        # this coroutine ends just below anyway.
+        attempt.abort(SHUT_DOWN)
     _end(exchange, plan, attempt, is_chunked=is_chunked)
 
 

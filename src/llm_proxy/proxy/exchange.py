@@ -342,6 +342,8 @@ class Exchange:
         attempt = self._attempt
         if attempt is not None and not attempt.is_over:
             attempt.abort(SHUT_DOWN)
+            if fault is not None:
+                self.note(attempt, fault, None)
         if attempt is not None and self.plan is not None:
             self.plan.gone(attempt.target)
         self.outcome = Outcome.UPSTREAM_ERROR

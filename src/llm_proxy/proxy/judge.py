@@ -9,6 +9,7 @@ from llm_proxy.domain.faults import (
     EMPTY_ANSWER,
     FIRST_TOKEN_LATE,
     NOT_JSON,
+    SHUT_DOWN,
     SILENT,
     STREAM_CUT,
     STREAM_ERROR,
@@ -92,4 +93,5 @@ def after_commit(fault: Fault) -> Fault:
     """Return how a fault is called once content has been sent."""
     if fault in (SILENT, FIRST_TOKEN_LATE):
         return STREAM_STALLED
-    return fault if fault in (STREAM_ERROR, STREAM_CUT) or fault.status == 504 else STREAM_CUT
+    keeps_name = fault in (STREAM_ERROR, STREAM_CUT, SHUT_DOWN) or fault.status == 504
+    return fault if keeps_name else STREAM_CUT
