@@ -153,9 +153,10 @@ class _Left:
         ready: Tried ones whose pause is over, by rank likewise.
         pausing: Tried ones and the loop times at which their pauses end.
         bans: Loop times at which bans end.
+        clean_bans: Those of them behind which an untried target without any doubt waits.
     """
 
-    __slots__ = ("bans", "doubtful", "pausing", "probes", "ready", "wanted")
+    __slots__ = ("bans", "clean_bans", "doubtful", "pausing", "probes", "ready", "wanted")
 
     def __init__(self) -> None:
         self.probes: list[Slot] = []
@@ -164,6 +165,7 @@ class _Left:
         self.ready: dict[tuple[Standing, bool], list[Slot]] = {}
         self.pausing: list[tuple[float, Slot]] = []
         self.bans: list[float] = []
+        self.clean_bans: list[float] = []
 
 
 def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left:
@@ -178,7 +180,10 @@ def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left
         standing = slot.standing(model, now)
         has_failed = address in past.failed_addresses
         if standing is Standing.BANNED:
-            left.bans.append(max(slot.banned_until(model), again_at or 0.0))
+            until = max(slot.banned_until(model), again_at or 0.0)
+            left.bans.append(until)
+            if again_at is None and slot.health(now) <= Standing.SPENT:
+                left.clean_bans.append(until)
         elif again_at is not None and again_at > now:
             left.pausing.append((again_at, slot))
         elif again_at is not None:
@@ -237,7 +242,9 @@ def _wait(
 ) -> Wait | Nothing:
     """Return the soonest wait that fits, or why there is none."""
     soonest = min(left.bans, default=None)
-    waits = [] if soonest is None else [Wait(soonest, "limit")]
+    # Where doubtful targets may not be asked, waiting for the end of their bans is for nothing.
+    awaited = min(left.bans if may_doubt else left.clean_bans, default=None)
+    waits = [] if awaited is None else [Wait(awaited, "limit")]
     if may_doubt and left.pausing:
         until, slot = min(left.pausing, key=lambda pause: pause[0])
         if board.budget.allows(slot.tokens, now):

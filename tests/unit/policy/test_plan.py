@@ -403,3 +403,14 @@ def test_an_outage_that_is_known_costs_one_attempt_per_request() -> None:
     course = play(board, ONE_KEY, {"a/key-1": [SERVER_ERROR]}, now=0.6)
     assert course.lines == ["a/key-1 last resort"]
     assert play(board, ONE_KEY, {}, now=0.6).end == "answered"
+
+
+def test_a_limited_key_that_is_dead_anyway_is_not_waited_for() -> None:
+    board = Board(TWO)
+    for target in TWO:
+        board.begin(target, "m", 0.0)
+        board.failed(target, "m", KEY_REJECTED, 0.0, rng=middle)
+    failures = {name: [Failure(RATE_LIMITED, 2)] for name in ("a/key-1", "b/key-1")}
+    course = play(board, TWO, failures, now=0.1)
+    assert course.lines == ["a/key-1 last resort"]
+    assert course.now == 0.1
