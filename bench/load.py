@@ -14,7 +14,7 @@ from typing import cast
 
 import httptools
 
-from bench.payload import Plan, request_bytes
+from bench.payload import Plan, request_bytes, traced
 
 ANSWER_TIMEOUT_S = 20.0
 """After this the answers still owed count as failures."""
@@ -134,18 +134,29 @@ class Asked(asyncio.Protocol):
 class Source:
     """Hands out the requests of one target in turn.
 
+    Args:
+        is_traced: Whether each request's head is unlike all others, so that a server which
+            remembers heads finds none; else heads differ by the body's length only, as an SDK's.
+
     Attributes:
         port: Where the target listens.
     """
 
-    def __init__(self, port: int, key: str, plans: Sequence[Plan]) -> None:
+    def __init__(
+        self, port: int, key: str, plans: Sequence[Plan], *, is_traced: bool = False
+    ) -> None:
         self.port = port
+        self._is_traced = is_traced
         self._ready = [(request_bytes(plan, port, key), plan, plan.answer) for plan in plans]
         self._turn = count()
 
     def ask(self, connection: Asked) -> None:
         """Send the next request over `connection`."""
-        connection.ask(*self._ready[next(self._turn) % len(self._ready)])
+        turn = next(self._turn)
+        request, plan, want = self._ready[turn % len(self._ready)]
+        if self._is_traced:
+            request = traced(request, turn + 1)
+        connection.ask(request, plan, want)
 
 
 async def connect(port: int, failures: Failures, on_done: Callable[[Asked], None]) -> Asked:

@@ -38,7 +38,7 @@ class Durations(NamedTuple):
         return math.ceil(needed / INTERVAL_S)
 
 
-FULL = Durations(opening=2.0, events=4.0, probes=4.0, saturated=3.0, paced=3.0)
+FULL = Durations(opening=2.0, events=3.5, probes=3.5, saturated=2.5, paced=2.5)
 QUICK = Durations(opening=2.0, events=2.0, probes=2.0, saturated=1.5, paced=1.5)
 
 
@@ -116,7 +116,9 @@ class Round:
         for target in targets:
             await self._streams(target, durations)
         for target in targets:
-            await self._saturated(target, durations.saturated)
+            await self._saturated(target, durations.saturated, "request", is_traced=False)
+        for target in targets:
+            await self._saturated(target, durations.saturated, "traced", is_traced=True)
         for rate in RATES:
             for target in targets:
                 await self._paced(target, rate, durations.paced)
@@ -151,22 +153,24 @@ class Round:
         await crowd.end()
         gc.enable()
 
-    async def _saturated(self, target: Target, seconds: float) -> None:
+    async def _saturated(
+        self, target: Target, seconds: float, name: str, *, is_traced: bool
+    ) -> None:
         """Keep CONCURRENCY requests in flight: CPU per request and requests a second."""
-        source = Source(target.port, target.key, json_plans())
+        source = Source(target.port, target.key, json_plans(), is_traced=is_traced)
         load = Saturation(source, self._failures)
         await load.start(CONCURRENCY)
         await asyncio.sleep(0.5)
         answered = load.answered
-        watch = self._watch("request", target)
+        watch = self._watch(name, target)
         await asyncio.sleep(seconds)
         cpu_s, wall_s = watch.stop()
         answered = load.answered - answered
         await load.stop()
-        self._note("rps", target, answered / wall_s)
+        self._note(f"{name}_per_s", target, answered / wall_s)
         if target.server is not None:
-            self._note("request_us", target, cpu_s / max(answered, 1) * 1e6)
-            self._note("busy", target, cpu_s / wall_s)
+            self._note(f"{name}_us", target, cpu_s / max(answered, 1) * 1e6)
+            self._note(f"{name}_busy", target, cpu_s / wall_s)
 
     async def _paced(self, target: Target, rate: int, seconds: float) -> None:
         """Ask at a steady rate: how long an answer takes."""

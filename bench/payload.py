@@ -81,6 +81,12 @@ def request_bytes(plan: Plan, port: int, key: str) -> bytes:
     return head.encode() + plan.body
 
 
+def traced(request: bytes, number: int) -> bytes:
+    """Return `request` with a `traceparent` of its own, as instrumented clients send one."""
+    first, end, rest = request.partition(b"\r\n")
+    return b"%b\r\ntraceparent: 00-%032x-%016x-01%b%b" % (first, number, number, end, rest)
+
+
 def _prose(seed: int, count: int) -> str:
     """Return `count` words that differ by `seed`."""
     return " ".join(_WORDS[(seed * 11 + i * (3 + seed % 5)) % len(_WORDS)] for i in range(count))
