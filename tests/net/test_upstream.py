@@ -197,7 +197,7 @@ async def test_bytes_that_come_while_it_is_idle_end_a_connection() -> None:
         late.set()
         await sent.wait()
         async with asyncio.timeout(2):
-            while pool.sizes != (0, 0):  # noqa: ASYNC110 - the loop itself is what is waited for
+            while pool.sizes != (0, 0):
                 await asyncio.sleep(0.005)
         assert (await ask(pool)).fault is None
 

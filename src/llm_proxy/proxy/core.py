@@ -200,6 +200,7 @@ class Core:
         if isinstance(visit, Visit):
             exchange = Exchange(self, client, visit)
             self.exchanges.add(exchange)
+            client.on_gone = exchange.on_gone
             exchange.task = self.loop.create_task(exchange.run())
         elif self.ops is not None and self.ops.takes(request.path):
             self.tasks.start(self.ops.expose(client, request))

@@ -34,7 +34,7 @@ async def deliver(exchange: "Exchange", plan: Plan, attempt: Attempt) -> None:
         exchange.note(attempt, None, None)
         return
     length = _declared_length(attempt) if attempt.mode is PASS else None
-    is_chunked = exchange.is_chunked and length is None
+    is_chunked = exchange.is_chunked and length is None and _has_body(exchange, attempt)
     if not exchange.has_begun:
         client.write(_head(exchange, attempt, length))
     plan.committed(core.loop.time(), spent_s=left_s)
@@ -87,14 +87,13 @@ def _end(exchange: "Exchange", plan: Plan, attempt: Attempt, *, is_chunked: bool
 
 def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:
     exchange.status = attempt.status
-    has_body = attempt.status not in (204, 304)
     return answer.upstream_head(
         attempt.status,
         attempt.headers,
         attempt.fields,
         exchange.stamp(),
-        length=length if has_body else None,
-        is_chunked=exchange.is_chunked and has_body,
+        length=length if attempt.status not in (204, 304) else None,
+        is_chunked=exchange.is_chunked and _has_body(exchange, attempt),
         key=attempt.key,
         drop=answer.DECODED if attempt.is_decoded else answer.NOTHING,
     )
@@ -103,3 +102,8 @@ def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:
 def _declared_length(attempt: Attempt) -> int | None:
     length = attempt.fields.get(b"content-length", b"")
     return int(length) if length.isdigit() else None
+
+
+def _has_body(exchange: "Exchange", attempt: Attempt) -> bool:
+    """Return whether bytes follow the head (RFC 9112 section 6.3)."""
+    return exchange.request.method != "HEAD" and attempt.status not in (204, 304)

@@ -118,7 +118,6 @@ class Exchange:
 
     async def run(self) -> None:
         """Serve the request to its end."""
-        self.client.on_gone = self._on_gone
         try:
             if self.visit.admission.endpoint.kind in (MODELS, MODEL):
                 await self._list_models()
@@ -372,7 +371,7 @@ class Exchange:
     def _has_left(self) -> bool:
         return self.is_gone
 
-    def _on_gone(self) -> None:
+    def on_gone(self) -> None:
         """The client hung up: let go of everything at once."""
         self.is_gone = True
         if self._attempt is not None:
