@@ -184,3 +184,16 @@ async def test_trailers_of_a_request_are_dropped() -> None:
         )
         assert (await client.read_response()).body == b"POST /x 1"
         assert (b"x-evil", b"1") not in server.heads[0].headers
+
+
+async def test_nothing_behind_a_refused_last_request_is_looked_at() -> None:
+    async with echo_server() as server, RawClient("127.0.0.1", server.port) as client:
+        await client.send(
+            b"POST /1 HTTP/1.1\r\nHost: a\r\nX-Refuse: 1\r\nContent-Length: 100000\r\n\r\n"
+            + b"a" * 100_000
+            + b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"
+        )
+        assert (await client.read_response()).status == 401
+        assert await client.ended() == "fin"
+        assert len(server.heads) == 1
+        assert server.served == []

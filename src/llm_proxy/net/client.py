@@ -173,7 +173,9 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._state is LINGER or self._error is not None:
-            self._discard(data)
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.abort()
             return
         try:
             self._reader.feed(data)
@@ -181,11 +183,6 @@ class ClientConnection(asyncio.Protocol):
             self._on_error(error)
             return
         self._after_feed()
-
-    def _discard(self, data: bytes) -> None:
-        self._discarded += len(data)
-        if self._discarded > LINGER_BYTES:
-            self.abort()
 
     def _after_feed(self) -> None:
         state = self._state
@@ -218,7 +215,8 @@ class ClientConnection(asyncio.Protocol):
         self.is_choked = True
         if self.flow is not None:
             self.flow.pause()
-        self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.stall_s)
+        if self._state is BUSY:
+            self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.stall_s)
 
     def resume_writing(self) -> None:
         self.is_choked = False
@@ -231,6 +229,8 @@ class ClientConnection(asyncio.Protocol):
     # RequestSink.
 
     def on_head(self, request: Request) -> None:
+        if self._state in (LINGER, CLOSED):
+            return  # it came behind the last request that is answered here
         request.peer = self.peer
         if self._current is None and not self._queue:
             self._admit(request)
@@ -278,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
         self._go(BODY)
         if length and length > SMALL_BODY_BYTES:
             self._cover(length)
-        if request.expects_continue and length != 0:
+        if request.expects_continue and length != 0 and request.http_version == "1.1":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _start(self, request: Request) -> None:
