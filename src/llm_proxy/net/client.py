@@ -326,11 +326,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _too_large(self, request: Request) -> RequestError:
         limit = self._max_body_bytes(request) // (1024 * 1024)
-        return RequestError(
-            413,
-            f"the request body is larger than {limit} MB (MAX_BODY_MB)",
-            code="request_too_large",
-        )
+        words = f"the request body is larger than {limit} MB (MAX_BODY_MB)"
+        return RequestError(413, words, code="request_too_large")
 
     def _linger(self) -> None:
         if not self.is_open:

@@ -1,7 +1,6 @@
 """The event loop, the clocks and the tasks of the process: the one place that asks for them."""
 
 import asyncio
-import resource
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -28,6 +27,10 @@ def wall_ms() -> int:
 
 def raise_descriptor_limit() -> int:
     """Lift the soft limit of open descriptors to the hard one; return what holds now."""
+    if sys.platform == "win32":
+        return 0  # there is no such limit
+    import resource  # noqa: PLC0415 - not on Windows
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
