@@ -178,6 +178,9 @@ class _App:
 
     def _install_signals(self) -> None:
         loop = self._loop
+        if sys.platform == "win32":  # its loops take no signals, and it has no SIGHUP
+            signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._on_stop))
+            return
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
