@@ -100,6 +100,7 @@ class _App:
         self._started = started
         self._started_at_ms = wall_ms()
         self._stopping = asyncio.Event()
+        self._is_hurried = False
         self._publish: Callable[[Record], None] = _nobody
         self._metrics = Metrics()
         self._base = Totals()
@@ -327,8 +328,8 @@ class _App:
 
     def _on_stop(self) -> None:
         if self._stopping.is_set():
-            LOG.warning("second signal: open requests are cut")
-            self._server.abort_all()
+            LOG.warning("second signal: open requests are ended")
+            self._is_hurried = True
         self._stopping.set()
 
     async def _drain(self) -> None:
@@ -338,7 +339,7 @@ class _App:
         if gate.in_flight:
             LOG.info("draining: %d requests may take %g s more", gate.in_flight, timeout_s)
         deadline = self._loop.time() + timeout_s
-        while gate.in_flight and self._loop.time() < deadline:
+        while gate.in_flight and self._loop.time() < deadline and not self._is_hurried:
             await asyncio.sleep(0.02)
         if gate.in_flight:
             LOG.warning("drain time is over: %d requests are ended", gate.in_flight)

@@ -57,6 +57,10 @@ _APPENDED = (*_APPENDABLE, ["models"])
 _PROVIDERS = ("openai", "anthropic")
 
 _KNOWN = frozenset(tuple(endpoint.split("/")) for endpoint in ENDPOINTS)
+USUAL = "/v1/chat/completions"
+"""What most people look for, named where nothing looks alike."""
+MIN_LIKENESS = 0.35
+
 _PLAIN = re.compile(rb"(?:[A-Za-z0-9_.~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+")
 _ENCODED_EVIL = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff]|5[Cc])")
 _DOTS = re.compile(rb"(?:^|/|%2f)(?:\.|%2e){1,2}(?=$|/|%2f)", re.IGNORECASE)
@@ -122,9 +126,10 @@ def _is_known(segments: list[str]) -> bool:
 def nearest(path: str) -> str:
     """Return the valid path that looks most like `path`, for the text of a 404."""
     wanted = _pairs(path.lower()[:200])
-    return max(
+    best = max(
         (f"/v1/{endpoint}" for endpoint in ENDPOINTS), key=lambda one: _likeness(wanted, one)
     )
+    return best if _likeness(wanted, best) >= MIN_LIKENESS else USUAL
 
 
 def _likeness(wanted: frozenset[str], path: str) -> float:

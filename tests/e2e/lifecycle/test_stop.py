@@ -155,7 +155,7 @@ async def test_a_request_without_an_answer_when_the_drain_time_is_over_gets_503(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_second_signal_cuts_what_is_still_running(
+async def test_a_second_signal_ends_what_is_still_running_and_says_so(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     reached, never = asyncio.Event(), asyncio.Event()
@@ -171,8 +171,10 @@ async def test_a_second_signal_cuts_what_is_still_running(
             assert await asyncio.to_thread(proxy.wait) == 0
             assert time.monotonic() - began < 1.5
             stream: Stream = await client.read_stream(head)
-        assert stream.ending != "complete"
-    assert len(stored(proxy)) == 1
+        assert "shutting down" in stream.data[-1]
+        assert "[DONE]" not in stream.data
+    assert stored(proxy) == [("chat", "cut")]
+    assert faults(proxy) == [["shut_down"]]
     assert "Traceback" not in proxy.output
 
 

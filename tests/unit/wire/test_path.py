@@ -101,6 +101,7 @@ def test_a_mended_path_needs_no_more_mending(path: bytes) -> None:
         ("/v2/messages", "/v1/messages"),
         ("/api/v1/embeddings", "/v1/embeddings"),
         ("/v1beta/models", "/v1/models"),
+        ("/nope", "/v1/chat/completions"),
     ],
 )
 def test_a_404_names_the_nearest_path(path: str, expected: str) -> None:
