@@ -132,7 +132,8 @@ def _show_new_key(is_new: bool, key: Secret | None, data_dir: Path) -> None:
         return
     if is_new:
         print(f"Access key for your clients, made just now: {key.reveal()}", flush=True)
-    print(f"The access key is kept in {data_dir / FILE}", flush=True)
+    if (data_dir / FILE).exists():  # else a warning tells that it lasts one run
+        print(f"The access key is kept in {data_dir / FILE}", flush=True)
 
 
 def _check(config: str | None) -> int:

@@ -1,7 +1,9 @@
 """From settings to what each layer wants to know, and the first words to the user."""
 
+import shlex
 import sys
 
+from llm_proxy.config.access import FILE
 from llm_proxy.config.settings import Settings
 from llm_proxy.domain.redact import Redactor
 from llm_proxy.domain.secret import Secret
@@ -44,8 +46,7 @@ def say(settings: Settings, port: int, *, is_demo: bool) -> None:
     """Print the address, the access key's place and a line to try."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
-    generated = settings.origins.get("my_access_key") == "generated"
-    key = f"$(cat {settings.data_dir}/access-key)" if generated else "$MY_ACCESS_KEY"
+    key = _key_words(settings)
     model = "demo" if is_demo else "gpt-4o-mini"
     body = f'{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
     lines = (
@@ -62,3 +63,14 @@ def say(settings: Settings, port: int, *, is_demo: bool) -> None:
     )
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _key_words(settings: Settings) -> str:
+    """Return what stands for the access key within double quotes of a shell, never the key."""
+    kept = settings.data_dir / FILE
+    origin = settings.origins.get("my_access_key")
+    if origin == "generated" and kept.exists():
+        return f"$(cat {shlex.quote(str(kept))})"
+    # The variable is the key itself only where it holds a single one without a name.
+    names = [key.name for key in settings.access_keys]
+    return "$MY_ACCESS_KEY" if origin == "environment" and names == ["key-1"] else "YOUR_ACCESS_KEY"
