@@ -38,7 +38,7 @@ class Durations(NamedTuple):
         return math.ceil(needed / INTERVAL_S)
 
 
-FULL = Durations(opening=2.0, events=3.5, probes=3.5, saturated=2.5, paced=2.5)
+FULL = Durations(opening=2.0, events=3.0, probes=3.0, saturated=2.0, paced=2.5)
 QUICK = Durations(opening=2.0, events=2.0, probes=2.0, saturated=1.5, paced=1.5)
 
 

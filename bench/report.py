@@ -244,7 +244,7 @@ def machine(python: str, nginx: str | None) -> dict[str, str]:
     found = {"cpu": model, "kernel": platform.release(), "python": _said([python, "-V"])}
     if nginx is not None:
         found["nginx"] = _said([nginx, "-v"])
-    commit = _said(["git", "-C", str(_ROOT), "rev-parse", "--short", "HEAD"])
+    commit = _said(["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude=*"])
     return found | {"commit": commit}
 
 
