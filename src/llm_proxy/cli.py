@@ -34,6 +34,7 @@ _DEMO_BLANKS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 good, 1 bad findings, 2 bad configuration."""
+    _open_closed_streams()
     options = _parser().parse_args(argv)
     config: str | None = getattr(options, "config", None)  # given before or after the command
     commands = {
@@ -56,6 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `llm-proxy config | head`: the reader had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _open_closed_streams() -> None:
+    """Lead standard streams that were closed (`2>&-`) to nowhere.
+
+    Left closed, their numbers would go to the next files and sockets, and what is written to them
+    would reach a client or the records.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - for life
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - for life
 
 
 def _parser() -> argparse.ArgumentParser:
