@@ -264,7 +264,9 @@ class RecordWriter:
     def _check(self) -> None:
         if self._place.in_memory:
             return
-        (verdict,) = self._place.connection().execute("PRAGMA quick_check(1)").fetchone()
+        # By a connection of its own: the writer's has sound copies of damaged pages in its cache.
+        with closing(open_reader(self._place.uri())) as fresh:
+            (verdict,) = fresh.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             self._place.start_over()
 
