@@ -8,12 +8,14 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import msgspec
 from anthropic import Anthropic, AsyncAnthropic
 from openai import AsyncOpenAI, OpenAI
 
+from llm_proxy.domain.record import Record
 from tests.support.client import Answer, Headers, RawClient, Stream
 from tests.support.provider import ProviderThread, Request
 from tests.support.proxy_process import ProxyProcess
@@ -139,39 +141,37 @@ class World:
         assert status == 200, value
         return value
 
-    def record(self, request_id: str | None) -> dict[str, Any]:
+    def record(self, request_id: str | None) -> Record:
         """Return a request's record, waiting for the moment between its answer and its end."""
         ends_at = time.monotonic() + 5
         while True:
             status, value = self._get(f"/api/requests/{request_id}", self.proxy.access_key)
             if status == 200:
-                record: dict[str, Any] = value
-                return record
+                return msgspec.convert(value, Record)
             assert time.monotonic() < ends_at, f"no record of {request_id}: {value}"
             time.sleep(0.01)
 
-    def record_of(self, answer: Answer) -> dict[str, Any]:
+    def record_of(self, answer: Answer) -> Record:
         """Return the record of an answer."""
         return self.record(answer.header("x-llm-proxy-request-id"))
 
-    def newest_record(self, path: str) -> dict[str, Any]:
+    def newest_record(self, path: str) -> Record:
         """Return the newest record of a path, for clients that got no head."""
         ends_at = time.monotonic() + 5
         while time.monotonic() < ends_at:
             for record in self.page("/api/requests?limit=200")["requests"]:
                 if record["path"] == path:
-                    found: dict[str, Any] = record
-                    return found
+                    return msgspec.convert(record, Record)
             time.sleep(0.01)
         raise AssertionError(f"no record of {path}")
 
-    def all_records(self) -> list[dict[str, Any]]:
+    def all_records(self) -> list[Record]:
         """Return every record, newest first, page by page."""
-        found: list[dict[str, Any]] = []
+        found: list[Record] = []
         path: str | None = "/api/requests?limit=200"
         while path is not None:
             page = self.page(path)
-            found += page["requests"]
+            found += msgspec.convert(page["requests"], list[Record])
             path = f"/api/requests?limit=200&before={page['next']}" if page["next"] else None
         return found
 
@@ -185,6 +185,6 @@ class World:
             connection.close()
 
 
-def faults_of(record: Mapping[str, Any]) -> Sequence[str | None]:
+def faults_of(record: Record) -> list[str | None]:
     """Return how a record's attempts ended, in order; None = with an answer."""
-    return [attempt.get("fault") for attempt in record["attempts"]]
+    return [attempt.fault for attempt in record.attempts]
