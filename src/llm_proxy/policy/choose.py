@@ -105,6 +105,7 @@ def choose(
     deadline: float = FOREVER,
     waited_s: float = 0.0,
     may_doubt: bool = True,
+    may_ask_down: bool = True,
     is_granted: bool = False,
     affinity: bytes | None = None,
 ) -> Pick | Wait | Nothing:
@@ -120,6 +121,7 @@ def choose(
         deadline: Loop time at which the request ends; nothing waits beyond it.
         waited_s: Seconds this request has waited already.
         may_doubt: Whether doubtful and tried targets may be asked.
+        may_ask_down: Whether untried targets that are open or dead may be asked.
         is_granted: Whether the retry budget has been asked already.
         affinity: A digest of the prompt's prefix, at least 8 bytes, or None.
     """
@@ -131,6 +133,8 @@ def choose(
         else:
             return Pick(_best(slots, rng, affinity).target, "healthy")
     left = _sort(slots, model, now, past)
+    if not may_ask_down:
+        left.leave_out_down()
     if (pick := _untried(left, rng, affinity)) is not None:
         return pick
     is_free = past is None or is_granted
@@ -166,6 +170,11 @@ class _Left:
         self.pausing: list[tuple[float, Slot]] = []
         self.bans: list[float] = []
         self.clean_bans: list[float] = []
+
+    def leave_out_down(self) -> None:
+        """Forget the doubtful ones that are open or dead."""
+        for rank in [rank for rank in self.doubtful if rank[0] in (Standing.OPEN, Standing.DEAD)]:
+            del self.doubtful[rank]
 
 
 def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left:

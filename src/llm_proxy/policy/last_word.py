@@ -100,6 +100,29 @@ def last_word(
     )
 
 
+def most_telling(words: Sequence[LastWord], starts: Sequence[int]) -> LastWord:
+    """Return one last word out of those of several models.
+
+    Args:
+        words: One per model, in the order of asking.
+        starts: How many faults were met before each of them.
+    """
+    is_all_limited = all(word.is_all_limited for word in words)
+    best = max(range(len(words)), key=lambda at: (_weight(words[at].fault), at))
+    word = words[best]
+    waits = [w.retry_after_s for w in words if w.retry_after_s is not None]
+    retry_after_s = min(waits) if is_all_limited and waits else word.retry_after_s
+    return LastWord(
+        fault=word.fault,
+        index=None if word.index is None else starts[best] + word.index,
+        retry_after_s=retry_after_s,
+        should_retry=_should_retry(word.fault, retry_after_s),
+        is_all_limited=is_all_limited,
+        is_unanimous=all(w.is_unanimous and w.fault is word.fault for w in words),
+        attempts=sum(w.attempts for w in words),
+    )
+
+
 def _weight(fault: Fault) -> int:
     """Return how much a fault tells the client; of equals the last one counts.
 

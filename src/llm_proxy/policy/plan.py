@@ -50,6 +50,7 @@ class Plan:
         "_end",
         "_is_committed",
         "_is_granted",
+        "_is_last",
         "_is_repeatable",
         "_is_retrying",
         "_is_single_shot",
@@ -74,6 +75,8 @@ class Plan:
         config: RetryConfig | None = None,
         is_repeatable: bool = True,
         affinity: bytes | None = None,
+        is_last: bool = True,
+        waited_s: float = 0.0,
     ) -> None:
         """Start without an attempt.
 
@@ -85,6 +88,9 @@ class Plan:
             config: The numbers; the board's by default. Waiting in `choose` goes by the board's.
             is_repeatable: Whether it may be sent again although an upstream may have acted.
             affinity: What identifies the prompt's prefix, or None.
+            is_last: Whether nothing comes behind this plan; else targets that are down are left
+                alone.
+            waited_s: Seconds the request has waited before.
 
         Raises:
             ValueError: There is no candidate; the request should have got its 404.
@@ -112,9 +118,10 @@ class Plan:
         self._is_granted = False
         self._is_retrying = False
         self._is_single_shot = False
+        self._is_last = is_last
         self.attempts = 0
         self.faults: list[Fault] = []
-        self.waited_s = 0.0
+        self.waited_s = waited_s
 
     def next(self, now: float, rng: Callable[[], float]) -> Pick | Wait | GiveUp:
         """Return what to do now. Asking twice changes nothing."""
@@ -138,6 +145,7 @@ class Plan:
             rng=rng,
             deadline=self._deadline,
             waited_s=self.waited_s,
+            may_ask_down=self._is_last,
             may_doubt=not self._is_single_shot,
             is_granted=self._is_granted,
             affinity=self._affinity,
