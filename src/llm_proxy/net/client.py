@@ -278,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
         self._go(BODY)
         if length and length > SMALL_BODY_BYTES:
             self._cover(length)
-        if request.expects_continue and length != 0 and request.http_version == "1.1":
+        if length != 0 and request.head.expects_continue and request.http_version == "1.1":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _start(self, request: Request) -> None:

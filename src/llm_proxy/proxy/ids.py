@@ -20,20 +20,20 @@ class Ids:
     The shape is that of a ULID, in Crockford's alphabet.
     """
 
-    __slots__ = ("_at_ms", "_count", "_process", "_time", "_wall_ms")
+    __slots__ = ("_at_ms", "_count", "_process", "_start", "_wall_ms")
 
     def __init__(self, wall_ms: Callable[[], int]) -> None:
         self._wall_ms = wall_ms
         self._process = _base32(secrets.randbits(50), 10)
         self._count = 0
         self._at_ms = 0
-        self._time = ""
+        self._start = ""
 
     def next(self) -> tuple[str, int]:
         """Return a new id and the wall clock's milliseconds in it."""
         now = self._wall_ms()
         if now != self._at_ms:
             self._at_ms = now
-            self._time = _base32(now, 10)
+            self._start = _base32(now, 10) + self._process
         self._count += 1
-        return f"{self._time}{self._process}{self._count & 0xFFFFFF:06X}", now
+        return f"{self._start}{self._count & 0xFFFFFF:06X}", now

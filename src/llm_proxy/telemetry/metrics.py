@@ -22,6 +22,7 @@ BUCKETS_MS = (
 )  # fmt: skip
 """Upper bounds of the histograms: from a local refusal to the longest request allowed."""
 
+_CLASSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -87,7 +88,7 @@ class Metrics:
     def __init__(self) -> None:
         self.totals = Totals()
         self.outcomes = {(format_, outcome): 0 for format_ in FORMATS for outcome in Outcome}
-        self.statuses = dict.fromkeys(("none", "2xx", "3xx", "4xx", "5xx"), 0)
+        self.statuses = dict.fromkeys(("none", *_CLASSES.values()), 0)
         self.faults = dict.fromkeys([*FAULTS, "other"], 0)
         self.answered = 0
         self.total_ms = _histogram()
@@ -99,8 +100,7 @@ class Metrics:
         add(self.totals, record)
         key = (record.format, record.outcome)
         self.outcomes[key if key in self.outcomes else ("other", record.outcome)] += 1
-        status = f"{record.status // 100}xx" if record.status else "none"
-        self.statuses[status if status in self.statuses else "none"] += 1
+        self.statuses[_CLASSES.get(record.status // 100, "none")] += 1
         for attempt in record.attempts:
             fault = attempt.fault
             if fault is None:

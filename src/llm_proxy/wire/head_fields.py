@@ -13,11 +13,13 @@ class RequestHead:
         headers: (lower-case name, value without outer blanks), in order, repeats kept.
         fields: The same as a dict; of repeated fields the last one counts.
         keep_alive: Whether the client allows another request on its connection.
+        expects_continue: Whether it waits for `100 Continue` before it sends the body.
         admission: What the handler decided about it, for the next request with this head.
     """
 
     __slots__ = (
         "admission",
+        "expects_continue",
         "fields",
         "headers",
         "http_version",
@@ -37,6 +39,7 @@ class RequestHead:
         self.headers: list[tuple[bytes, bytes]] = []
         self.fields: dict[bytes, bytes] = {}
         self.keep_alive = True
+        self.expects_continue = False
         self.admission: object | None = None
 
     def has_repeated(self, name: bytes) -> bool:

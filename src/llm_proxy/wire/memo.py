@@ -8,8 +8,13 @@ Why this cannot be fooled: only heads that the strict parser took whole are reme
 are those behind the first `CRLF Content-Length: `, which in such a head (no folding, no bare line
 ends) is the field itself; and the parser allows that field once. So equal keys mean equal heads.
 
-Budget: 1 µs for a hit or a miss. Memory: MAX_HEADS heads of MAX_BYTES.
+A connection first tries the head it brought last, which saves the search and the hash.
+
+Budget: 0.4 µs for the connection's last head, 1.5 µs for another or a miss. Memory: MAX_HEADS heads
+of MAX_BYTES.
 """
+
+import msgspec
 
 from .head_fields import RequestHead
 
@@ -17,7 +22,34 @@ MAX_HEADS = 256
 MAX_BYTES = 8 * 1024
 
 _LENGTH_FIELDS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_MAX_DIGITS = 9
 _END = b"\r\n\r\n"
+
+
+class KnownHead(msgspec.Struct, frozen=True, gc=False):
+    """A head that was read before.
+
+    Attributes:
+        before: Its bytes in front of the length's digits.
+        behind: Its bytes behind them, to the blank line.
+        head: What they say.
+    """
+
+    before: bytes
+    behind: bytes
+    head: RequestHead
+
+    def body_of(self, data: bytes) -> bytes | None:
+        """Return the body if `data` is this head and exactly the body it announces; else None."""
+        if not data.startswith(self.before):
+            return None
+        start = len(self.before)
+        stop = data.find(b"\r", start, start + _MAX_DIGITS + 1)
+        if stop < 0 or not data.startswith(self.behind, stop):
+            return None
+        digits = data[start:stop]
+        body = data[stop + len(self.behind) :]
+        return body if digits.isdigit() and int(digits) == len(body) else None
 
 
 class HeadMemo:
@@ -26,18 +58,15 @@ class HeadMemo:
     __slots__ = ("_heads",)
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, RequestHead] = {}
+        self._heads: dict[tuple[bytes, bytes], KnownHead] = {}
 
-    def find(self, data: bytes) -> tuple[RequestHead, bytes] | None:
-        """Return the head and the body of which `data` consists, if that is known; else None."""
+    def find(self, data: bytes) -> KnownHead | None:
+        """Return the head with which `data` begins, if it is known."""
         place = _place(data)
         if place is None:
             return None
         start, stop, end = place
-        head = self._heads.get(data[:start] + data[stop:end])
-        if head is None or len(data) - end != int(data[start:stop]):
-            return None
-        return head, data[end:]
+        return self._heads.get((data[:start], data[stop:end]))
 
     def remember(self, data: bytes, head: RequestHead, content_length: int) -> None:
         """Remember `head`, which the parser has just read from the very beginning of `data`."""
@@ -49,11 +78,8 @@ class HeadMemo:
             return
         if len(self._heads) >= MAX_HEADS:
             del self._heads[next(iter(self._heads))]
-        self._heads[data[:start] + data[stop:end]] = head
-
-    def forget(self) -> None:
-        """Forget all heads, as what was decided about them may no longer hold."""
-        self._heads.clear()
+        known = KnownHead(data[:start], data[stop:end], head)
+        self._heads[known.before, known.behind] = known
 
 
 def _place(data: bytes) -> tuple[int, int, int] | None:
@@ -66,7 +92,7 @@ def _place(data: bytes) -> tuple[int, int, int] | None:
         if start >= 0:
             start += len(field)
             stop = data.find(b"\r", start, end + 1)
-            if 0 < stop - start < 10 and data[start:stop].isdigit():
+            if 0 < stop - start <= _MAX_DIGITS and data[start:stop].isdigit():
                 return start, stop, end + 4
             return None
     return None

@@ -16,7 +16,7 @@ import httptools
 from llm_proxy.domain.errors import RequestError
 
 from .head_fields import RequestHead
-from .memo import HeadMemo
+from .memo import HeadMemo, KnownHead
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -82,11 +82,6 @@ class Request:
         """The request target in origin form."""
         return self.head.target
 
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the client waits for `100 Continue` before it sends the body."""
-        return self.fields.get(b"expect", b"").lower() == b"100-continue"
-
     def has_repeated(self, name: bytes) -> bool:
         """Return whether the field `name` was sent more than once."""
         return self.head.has_repeated(name)
@@ -117,6 +112,7 @@ class RequestReader:
         "_head",
         "_head_bytes",
         "_is_offer",
+        "_known",
         "_last",
         "_memo",
         "_parser",
@@ -133,6 +129,7 @@ class RequestReader:
         """
         self._sink: RequestSink | None = sink
         self._memo = memo
+        self._known: KnownHead | None = None
         self._head: RequestHead | None = None
         self._request: Request | None = None
         self._last: Request | None = None
@@ -163,11 +160,8 @@ class RequestReader:
         """
         was_in_head = self._head is not None
         is_fresh = not was_in_head and self._request is None
-        if is_fresh and self._memo is not None:
-            known = self._memo.find(data)
-            if known is not None:
-                self._take(known[0], known[1])
-                return
+        if is_fresh and self._memo is not None and self._take_known(data, self._memo):
+            return
         self._begun = 0
         self._feeding = len(data)
         self._parse(data)
@@ -194,16 +188,27 @@ class RequestReader:
         except httptools.HttpParserError as error:
             raise RequestError(400, f"malformed HTTP request: {_words(error)}") from None
 
-    def _take(self, head: RequestHead, body: bytes) -> None:
-        """Hand over a request whose head needs no parsing."""
+    def _take_known(self, data: bytes, memo: HeadMemo) -> bool:
+        """Hand over a request whose head needs no parsing; False: it has to be parsed."""
+        known = self._known
+        body = known.body_of(data) if known is not None else None
+        if known is None or body is None:
+            known = memo.find(data)
+            if known is None:
+                return False
+            self._known = known
+            body = known.body_of(data)
+            if body is None:
+                return False
         sink = self._sink
         assert sink is not None
-        request = Request(head, len(body))
+        request = Request(known.head, len(body))
         sink.on_head(request)
         request.body = body
         request.received_bytes = len(body)
         request.is_complete = True
         sink.on_complete(request)
+        return True
 
     def _remember(self, data: bytes, request: Request) -> None:
         """Remember a head that was admitted and read from the beginning of `data`."""
@@ -317,6 +322,7 @@ def check_head(head: RequestHead) -> int | None:
         raise RequestError(431, f"more than {MAX_HEADER_FIELDS} header fields")
     head.headers = [(name.lower(), value.strip(b" \t")) for name, value in head.headers]
     fields = head.fields = dict(head.headers)
+    head.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
     content_length = _check_framing(head)
     host = fields.get(b"host")
     if (host is None and head.http_version == "1.1") or head.has_repeated(b"host"):
