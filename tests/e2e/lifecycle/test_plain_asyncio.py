@@ -26,13 +26,17 @@ sys.meta_path.insert(0, Missing())
 """
 
 
-@pytest.fixture
-def without_uvloop(tmp_path: Path) -> dict[str, str]:
-    """An environment in which Python starts without uvloop."""
-    shim = tmp_path / "shim"
+def write_shim(directory: Path) -> dict[str, str]:
+    """Return an environment in which Python starts without uvloop."""
+    shim = directory / "shim"
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(SHIM)
     return {"PYTHONPATH": str(shim)}
+
+
+@pytest.fixture
+def without_uvloop(tmp_path: Path) -> dict[str, str]:
+    return write_shim(tmp_path)
 
 
 async def test_plain_asyncio_serves_all_formats_and_stops_cleanly(
