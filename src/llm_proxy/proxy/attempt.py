@@ -29,6 +29,7 @@ from .beat import Beat
 from .call import Call
 from .mode import NONE, PASS, STREAM, WHOLE
 from .patience import arm, on_late
+from .relay import FLOWING as STREAM_FLOWING
 from .relay import HELD as STREAM_HELD
 from .relay import OVER as STREAM_OVER
 from .relay import StreamRelay
@@ -344,8 +345,11 @@ class Attempt:
         assert relay is not None
         if relay.state is STREAM_HELD:
             return
-        if relay.state is not STREAM_OVER and relay.watch.is_ended:
-            arm(self, self._loop.time())  # all is said; the farewell is not waited for long
+        if relay.state is STREAM_FLOWING:
+            # All is said and the farewell is not waited for long; but bytes may still come, and
+            # behind the end of the client's answer they would stand in its next one.
+            arm(self, self._loop.time())
+            return
         if relay.state is STREAM_OVER:
             self.is_over = True
             self.fault = relay.fault
