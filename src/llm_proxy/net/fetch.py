@@ -39,9 +39,11 @@ class _Collector:
         self._parts: list[bytes] = []
         self._size = 0
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def on_head(
+        self, status: int, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]
+    ) -> None:
         self._fetched.status = status
-        self._fetched.fields = dict(headers)
+        self._fetched.fields = fields
 
     def on_data(self, data: bytes) -> None:
         self._size += len(data)

@@ -24,8 +24,10 @@ LARGE_BODY_BYTES = 64 * 1024
 class AnswerSink(Protocol):
     """Who gets an answer."""
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The final head, names in lower case."""
+    def on_head(
+        self, status: int, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]
+    ) -> None:
+        """The final head, names in lower case; `fields` is the same as a dict."""
 
     def on_data(self, data: bytes) -> None:
         """A piece of the body, framing removed."""
@@ -210,11 +212,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     # ResponseSink.
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def on_head(
+        self, status: int, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]
+    ) -> None:
         if self._state is WAITING:
             self._go(RELAYING)
             if self._sink is not None:
-                self._sink.on_head(status, headers)
+                self._sink.on_head(status, headers, fields)
 
     def on_data(self, data: bytes) -> None:
         if self._sink is not None:

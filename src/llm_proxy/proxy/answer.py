@@ -35,12 +35,11 @@ class Stamp(msgspec.Struct):
 
     def lines(self) -> bytes:
         """Return the header lines."""
-        lines = b"x-llm-proxy-request-id: %b\r\nx-llm-proxy-attempts: %d\r\n" % (
+        lines = b"x-llm-proxy-request-id: %b\r\nx-llm-proxy-attempts: %d\r\n%b" % (
             self.request_id.encode(),
             self.attempts,
+            b"x-llm-proxy-upstream: %b\r\n" % self.upstream.encode() if self.upstream else b"",
         )
-        if self.upstream:
-            lines += b"x-llm-proxy-upstream: %b\r\n" % self.upstream.encode()
         if self.notice:
             lines += b"x-llm-proxy-notice: %b\r\n" % self.notice.encode()
         if self.origin:
@@ -89,7 +88,7 @@ def upstream_head(
         framing = b"transfer-encoding: chunked\r\n\r\n"
     else:
         framing = b"\r\n"
-    return b"".join((status_line(status), passed, stamp.lines(), framing))
+    return b"%b%b%b%b" % (status_line(status), passed, stamp.lines(), framing)
 
 
 def own_answer(

@@ -247,12 +247,14 @@ class Attempt:
 
     # AnswerSink.
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def on_head(
+        self, status: int, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]
+    ) -> None:
         """Decide what kind of answer comes."""
         self.first_byte_ms = self.total_ms
         self.status = status
         self.headers = headers
-        fields = self.fields = dict(headers)
+        self.fields = fields
         if 300 <= status < 400 and status != 304:
             self._drop(REDIRECTED, f"answered {status}")
             return

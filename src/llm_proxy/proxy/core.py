@@ -188,11 +188,19 @@ class Core:
 
     def on_head(self, client: ClientConnection, request: Request) -> bool:
         """Let the request in, or refuse it before its body is read."""
-        try:
-            return self._admit(client, request)
-        except RequestError as error:
-            client.refuse(self.error_answer(error, request, is_closing=client.will_close))
-            return False
+        admission = request.head.admission
+        if not isinstance(admission, Admission) or admission.config is not self.config:
+            try:
+                found = self._look_at(client, request)
+            except RequestError as error:
+                client.refuse(self.error_answer(error, request, is_closing=client.will_close))
+                return False
+            if not isinstance(found, Admission):
+                return found
+            admission = request.head.admission = found
+        request_id, at_ms = self._ids.next()
+        request.visit = Visit(request, admission, request_id, at_ms, self.loop.time())
+        return True
 
     def on_request(self, client: ClientConnection, request: Request) -> None:
         """Serve a whole request."""
@@ -240,17 +248,6 @@ class Core:
         return origin if origin.decode("latin-1") in allowed else b""
 
     # Steps.
-
-    def _admit(self, client: ClientConnection, request: Request) -> bool:
-        admission = request.head.admission
-        if not isinstance(admission, Admission) or admission.config is not self.config:
-            found = self._look_at(client, request)
-            if not isinstance(found, Admission):
-                return found
-            admission = request.head.admission = found
-        request_id, at_ms = self._ids.next()
-        request.visit = Visit(request, admission, request_id, at_ms, self.loop.time())
-        return True
 
     def _look_at(self, client: ClientConnection, request: Request) -> "Admission | bool":
         """Return what the head means; True: it is for the page; False: it has been answered.

@@ -99,13 +99,17 @@ def _place(body: bytes, top: dict[str, Raw], name: str) -> int:
     A body without a blank between its tokens, as all SDKs write it, has exactly the length of its
     parts: that proves at once that nothing else is in it.
     """
-    place, at = -1, 1
+    # Quotes, colon and comma or brace; a key beyond ASCII counts too little, so the sum cannot
+    # come out.
+    parts = sum(map(len, top)) + sum(map(len, top.values())) + 4 * len(top)
+    if parts + 1 != len(body) or not top:
+        return _walk(body, top, name)
+    at = 1
     for key, raw in top.items():
-        at += len(key) + 3  # a key beyond ASCII counts too little, so the sum cannot come out
         if key == name:
-            place = at
-        at += len(raw) + 1
-    return place if at == len(body) and top else _walk(body, top, name)
+            return at + len(key) + 3
+        at += len(key) + len(raw) + 4
+    return -1
 
 
 def _walk(body: bytes, top: dict[str, Raw], name: str) -> int:

@@ -92,7 +92,7 @@ def fields_up(headers: Fields, connection: bytes | None) -> list[bytes]:
 
 
 def fields_down(headers: Fields, connection: bytes | None, drop: frozenset[bytes]) -> list[bytes]:
-    """Return the pieces of the header lines of an upstream's answer that its client gets.
+    """Return the header lines of an upstream's answer that its client gets.
 
     Args:
         headers: (lower-case name, value) as read.
@@ -100,26 +100,25 @@ def fields_down(headers: Fields, connection: bytes | None, drop: frozenset[bytes
         drop: Further names that stay here (`content-encoding` of a decoded body).
     """
     named = _named(connection) | drop
-    pieces: list[bytes] = []
-    for name, value in headers:
-        passes = _passes_down.get(name)
-        if passes is None:
-            passes = _judge_down(name)
-        if passes and name not in named:
-            pieces += (name, b": ", value, b"\r\n")
-    return pieces
+    return [
+        b"%b: %b\r\n" % field
+        for field in headers
+        if _passes_down[field[0]] and field[0] not in named
+    ]
 
 
-_passes_down: dict[bytes, bool] = {}
-"""Names seen before, at most MAX_NAMES; the same few dozen come with every answer."""
+class _Verdicts(dict[bytes, bool]):
+    """Whether names pass; those seen before, as the same few dozen come with every answer."""
+
+    def __missing__(self, name: bytes) -> bool:
+        passes = name not in _NEVER_DOWN and not name.startswith(_NEVER_DOWN_PREFIXES)
+        if len(self) < MAX_NAMES:
+            self[name] = passes
+        return passes
+
+
+_passes_down = _Verdicts()
 MAX_NAMES = 1024
-
-
-def _judge_down(name: bytes) -> bool:
-    passes = name not in _NEVER_DOWN and not name.startswith(_NEVER_DOWN_PREFIXES)
-    if len(_passes_down) < MAX_NAMES:
-        _passes_down[name] = passes
-    return passes
 
 
 def _named(connection: bytes | None) -> frozenset[bytes]:

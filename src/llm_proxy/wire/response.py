@@ -22,8 +22,10 @@ class HeadTooLargeError(ResponseError):
 class ResponseSink(Protocol):
     """Who gets the answer."""
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The final head, names in lower case."""
+    def on_head(
+        self, status: int, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]
+    ) -> None:
+        """The final head, names in lower case; `fields` is the same as a dict."""
 
     def on_data(self, data: bytes) -> None:
         """A piece of the body, framing removed."""
@@ -132,7 +134,7 @@ class ResponseReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            self._headers.append((name, value))
+            self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -152,7 +154,6 @@ class ResponseReader:
             self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES
         ):
             raise HeadTooLargeError("answer head too large")
-        self._headers = [(name.lower(), value.strip(b" \t")) for name, value in self._headers]
         fields = dict(self._headers)
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
@@ -165,7 +166,7 @@ class ResponseReader:
             self.is_complete = True
             self.can_continue = False
         if self._sink is not None:
-            self._sink.on_head(status, self._headers)
+            self._sink.on_head(status, self._headers, fields)
 
     def _head_size(self) -> int:
         return sum(len(name) + len(value) + 4 for name, value in self._headers)
