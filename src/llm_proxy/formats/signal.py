@@ -57,7 +57,8 @@ _TAG = re.compile(
 )
 _BLANKS = re.compile(r"\s+")
 _WAIT = re.compile(
-    r"(?:(?:try|retry|again|retrying)(?: your request)?(?: again)?(?: in| after)|wait(?: for)?|请在?)"
+    r"(?:(?:try|retry|again|retrying)(?: your request)?(?: again)?(?: in| after)"
+    r"|resets? (?:in|after)|wait(?: for)?|请在?)"
     r"\s*(?:about |around |approximately |at least )?(?P<span>(?:\d+(?:\.\d+)?\s*"
     r"(?:milliseconds?|ms|minutes?|mins?|hours?|hrs?|days?|seconds?|secs?|秒|分钟|小时|[smhd])"
     r"(?![a-z])\s*)+)",

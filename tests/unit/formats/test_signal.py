@@ -170,7 +170,7 @@ CORPUS = [
     ("moonshot_engine", 429, openai("The engine is currently overloaded", "engine_overloaded_error"),
      "engine_overloaded_error", "", "The engine", None, OVERLOADED),
     ("minimax", 500, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
-     "", "1008", "insufficient balance", None, SERVER_ERROR),
+     "", "1008", "insufficient balance", None, QUOTA),
     ("openrouter", 429,
      {"error": {"code": 429, "message": "Provider returned error",
                 "metadata": {"raw": "x is temporarily rate-limited upstream", "provider_name": "p"}},
