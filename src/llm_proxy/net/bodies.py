@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
+from llm_proxy.domain.errors import RequestError
+
 
 class BodySpace:
     """Counts the bytes of large bodies; when they are too many, the next ones wait in order.
@@ -81,3 +83,10 @@ class BodyShare:
         if self._reserved:
             size, self._reserved = self._reserved, 0
             self._space.release(size)
+
+
+def too_large(limit_bytes: int) -> RequestError:
+    """Return the refusal of a body that is larger than `limit_bytes`."""
+    limit_mb = limit_bytes // (1024 * 1024)
+    words = f"the request body is larger than {limit_mb} MB (MAX_BODY_MB)"
+    return RequestError(413, words, code="request_too_large")

@@ -1,7 +1,7 @@
 """One client's connection: requests in order, one at a time, and every bound on it.
 
 A connection serves one request at a time; pipelined ones wait in order, unread bytes wait in the
-kernel. The handler sees a request twice: when its head is there (so that a refusal costs no body)
+kernel. Nothing is read from a client that does not take its answers. The handler sees a request twice: when its head is there (so that a refusal costs no body)
 and when its body is. Afterwards the connection belongs to the exchange until `finish`.
 
 Budget: one `data_received`, two handler calls and no timer operation per request.
@@ -15,9 +15,10 @@ from typing import cast
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.wire.request import Request, RequestReader, discard_body
 
-from .bodies import BodyShare
+from .bodies import BodyShare, too_large
 from .client_state import BODY, BUSY, CLOSED, IDLE, LINGER, NEXT, SKIP, State
-from .handler import Flow, Home
+from .handler import Home
+from .outlet import Outlet
 from .sockets import tune
 
 LINGER_S = 2.0
@@ -29,21 +30,16 @@ Bodies up to it need no reservation."""
 MAX_PIPELINED = 64
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Outlet):
     """Owns a client's transport; one request at a time.
 
     Attributes:
         on_gone: Called once if the client hangs up while its request is served.
-        flow: Paused while the client does not take what is written.
-        is_open: The client can still be written to.
-        is_choked: The client takes nothing right now.
-        sent_bytes: Bytes written since the request's head.
     """
 
     __slots__ = (
         "_current",
         "_discarded",
-        "_drained",
         "_error",
         "_is_reading",
         "_queue",
@@ -51,37 +47,27 @@ class ClientConnection(asyncio.Protocol):
         "_server",
         "_share",
         "_state",
-        "_transport",
         "due",
-        "flow",
-        "is_choked",
-        "is_open",
         "on_gone",
         "peer",
-        "sent_bytes",
         "slot",
     )
 
     def __init__(self, server: Home) -> None:
+        super().__init__(server.loop)
         self._server = server
-        self._transport = cast("asyncio.Transport", None)
         self._reader = RequestReader(self, server.memo)
         self._state = IDLE
         self._current: Request | None = None
         self._queue: deque[Request] | None = None
         self._error: RequestError | None = None
         self._discarded = 0
-        self._drained: asyncio.Future[None] | None = None
         self._is_reading = True
         self._share = BodyShare(server.bodies, self._on_space)
         self.due = 0.0
         self.slot = 0
-        self.flow: Flow | None = None
-        self.is_choked = False
-        self.is_open = False
         self.on_gone: Callable[[], None] | None = None
         self.peer: tuple[str, int] | None = None
-        self.sent_bytes = 0
 
     def _go(self, state: State) -> None:
         if state not in NEXT[self._state]:
@@ -101,26 +87,24 @@ class ClientConnection(asyncio.Protocol):
             or self._server.is_draining
         )
 
-    def write(self, data: bytes) -> None:
-        """Send `data`; dropped when the client is gone."""
-        if self.is_open:
-            self.sent_bytes += len(data)
-            self._transport.write(data)
-
     def finish(self) -> None:
         """The answer is whole: serve the next request or close."""
-        will_close = self.will_close
+        request, server = self._current, self._server
         self._release_current()
         if not self.is_open:
             return
-        if will_close and not (self._error and not self._server.is_draining):
-            self._close()
+        if request is None or not request.keep_alive or server.is_draining:
+            # Input that nobody reads would turn a close into a reset of the answer's end.
+            self._linger() if self._queue or self._error else self._close()
             return
         self._go(IDLE)
-        if self._queue or self._error:
-            self._server.loop.call_soon(self._next)
+        if self.is_choked:
+            self._stop_reading()
+            server.wheel.arm(self, server.loop.time() + server.limits.stall_s)
+        elif self._queue or self._error:
+            server.loop.call_soon(self._next)
         else:
-            self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.keepalive_s)
+            server.wheel.arm(self, server.loop.time() + server.limits.keepalive_s)
 
     def refuse(self, answer: bytes) -> None:
         """Answer a request whose body has not been read; see SMALL_BODY_BYTES."""
@@ -134,19 +118,6 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._go(SKIP)
 
-    def abort(self) -> None:
-        """Cut the connection; what was written may not arrive."""
-        if self._state is not CLOSED and self._transport is not None:
-            self.is_open = False
-            self._transport.abort()
-
-    async def drained(self) -> None:
-        """Wait until the client takes more, or is gone."""
-        if self.is_choked and self.is_open:
-            if self._drained is None:
-                self._drained = self._server.loop.create_future()
-            await asyncio.shield(self._drained)
-
     def close_if_idle(self) -> None:
         """Close unless a request is under way."""
         if self._state is IDLE and self._reader.is_idle:
@@ -156,7 +127,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
-        self._transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.is_open = True
         tune(transport)
         peer = transport.get_extra_info("peername")
@@ -215,16 +186,23 @@ class ClientConnection(asyncio.Protocol):
         self.is_choked = True
         if self.flow is not None:
             self.flow.pause()
-        if self._state is BUSY:
-            self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.stall_s)
+        if self._state not in (BODY, BUSY):
+            self._stop_reading()
+        self.has_moved()
+        self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.stall_s)
 
     def resume_writing(self) -> None:
+        server = self._server
         self.is_choked = False
         if self._state is BUSY:
-            self._server.wheel.disarm(self)
+            server.wheel.disarm(self)
+        elif self.is_open and self._state is not BODY:
+            limit_s = LINGER_S if self._state is LINGER else server.limits.keepalive_s
+            server.wheel.arm(self, server.loop.time() + limit_s)
+            server.loop.call_soon(self._next)
         if self.flow is not None:
             self.flow.resume()
-        self._wake_drained()
+        self.wake()
 
     # RequestSink.
 
@@ -248,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
                 self._linger()
             return
         if request.received_bytes > self._max_body_bytes(request):
-            raise self._too_large(request)
+            raise too_large(self._max_body_bytes(request))
         if request is self._current and request.received_bytes > SMALL_BODY_BYTES:
             self._cover(request.received_bytes)
 
@@ -274,39 +252,47 @@ class ClientConnection(asyncio.Protocol):
             return
         length = request.content_length
         if length is not None and length > self._max_body_bytes(request):
-            raise self._too_large(request)
+            raise too_large(self._max_body_bytes(request))
         self._go(BODY)
         if length and length > SMALL_BODY_BYTES:
             self._cover(length)
         if length != 0 and request.head.expects_continue and request.http_version == "1.1":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _start(self, request: Request) -> None:
         self._go(BUSY)
         self._server.handler.on_request(self, request)
 
     def _next(self) -> None:
-        """Serve what was pipelined behind the request just answered."""
-        if self._state is not IDLE or not self.is_open or self._current is not None:
+        """Serve what was pipelined behind the request just answered, or read on."""
+        if not self.is_open or self.is_choked or self._state not in (IDLE, SKIP):
             return
-        if self._queue:
-            request = self._queue.popleft()
+        if self._queue and self._current is None:
             try:
-                self._admit(request)
-                if request.is_complete:
-                    if self._state is BODY:
-                        self._start(request)
-                    elif self._state is SKIP:
-                        self.on_complete(request)
-                        self._server.loop.call_soon(self._next)
+                self._take(self._queue.popleft())
             except RequestError as error:
                 self._on_error(error)
-            return
-        if self._error is not None:
+        elif self._error is not None:
             broken, self._error = self._error, None
             self._on_error(broken)
-            return
-        self._read_on()
+        else:
+            self._read_on()
+
+    def _take(self, request: Request) -> None:
+        """Take up a pipelined request; only the last one may lack a part of its body."""
+        self._admit(request)
+        if request.is_complete:
+            if self._state is BODY:
+                self._start(request)
+            elif self._state is SKIP:
+                self.on_complete(request)
+                self._server.loop.call_soon(self._next)
+        elif self._error is not None:
+            broken, self._error = self._error, None
+            self._on_error(broken)
+        elif not self._share.wants_bytes:
+            self._arm_body()
+            self._read_on()
 
     def _on_error(self, error: RequestError) -> None:
         """Answer a broken request, after those in front of it."""
@@ -318,16 +304,12 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._state in (LINGER, CLOSED):
             return
-        self.write(self._server.handler.error_answer(error, self._current))
+        if self._state is not SKIP:  # else it has its answer
+            self.write(self._server.handler.error_answer(error, self._current))
         self._linger()
 
     def _max_body_bytes(self, request: Request) -> int:
         return request.max_body_bytes or self._server.limits.max_body_bytes
-
-    def _too_large(self, request: Request) -> RequestError:
-        limit = self._max_body_bytes(request) // (1024 * 1024)
-        words = f"the request body is larger than {limit} MB (MAX_BODY_MB)"
-        return RequestError(413, words, code="request_too_large")
 
     def _linger(self) -> None:
         if not self.is_open:
@@ -336,26 +318,23 @@ class ClientConnection(asyncio.Protocol):
         self._release_current()
         self._server.wheel.arm(self, self._server.loop.time() + LINGER_S)
         self._read_on()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _close(self) -> None:
+        """Close once all is sent; a client that does not take it is let go by `on_due`."""
         self.is_open = False
-        self._transport.close()
+        self.has_moved()
+        self._server.wheel.arm(self, self._server.loop.time() + self._server.limits.stall_s)
+        self.transport.close()
 
     def _hang_up(self) -> None:
         self.is_open = False
         callback, self.on_gone = self.on_gone, None
         self.flow = None
-        self._wake_drained()
+        self.wake()
         if callback is not None:
             callback()
-
-    def _wake_drained(self) -> None:
-        if self._drained is not None:
-            if not self._drained.done():
-                self._drained.set_result(None)
-            self._drained = None
 
     def _cover(self, size: int) -> None:
         if not self._share.cover(size):
@@ -380,20 +359,24 @@ class ClientConnection(asyncio.Protocol):
     def _stop_reading(self) -> None:
         if self._is_reading and self.is_open:
             self._is_reading = False
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def _read_on(self) -> None:
         if not self._is_reading and self.is_open:
             self._is_reading = True
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def on_due(self, now: float) -> None:
         """Wheel: the deadline of the current state passed."""
-        if self._state is BUSY:
-            if self.is_choked:
-                self._transport.abort()
+        if self.is_choked or not self.is_open:
+            if self.has_moved():
+                self._server.wheel.arm(self, now + self._server.limits.stall_s)
+            else:
+                self.transport.abort()
         elif self._state is LINGER or (self._state is IDLE and self._reader.is_idle):
-            self._close() if not self.is_choked else self.abort()
+            self._close()
+        elif self._state is BUSY:
+            return
         elif self._share.wants_bytes:
             self._on_error(RequestError(503, "too many large requests at once", code="overloaded"))
         else:

@@ -52,8 +52,6 @@ class Reply:
                 lines.append(b"transfer-encoding: chunked\r\n")
         if self._client.will_close:
             lines.append(b"connection: close\r\n")
-        elif self._version == "1.0":
-            lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         self._client.write(b"".join(lines))
 

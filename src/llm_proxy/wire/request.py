@@ -22,7 +22,7 @@ MAX_TARGET_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADER_FIELDS = 100
 
-_HOP_OFFER = frozenset((b"upgrade", b"connection", b"http2-settings"))
+_HOP_OFFER = frozenset((b"upgrade", b"http2-settings"))
 
 
 class Request:
@@ -166,7 +166,7 @@ class RequestReader:
         self._feeding = len(data)
         self._parse(data)
         if self._head is not None:
-            if was_in_head or (is_fresh and self._begun == 1):
+            if self._begun == (0 if was_in_head else 1 if is_fresh else -1):
                 # Bounds a head that never ends, whatever it consists of. A head that began
                 # behind another request is counted from the next read on.
                 self._head_bytes += len(data)
@@ -219,10 +219,14 @@ class RequestReader:
         head = self._head
         if head is None or not self._is_offer:
             raise RequestError(400, "malformed HTTP request: unexpected upgrade")
-        lines = [b"%b %b HTTP/1.1" % (head.method.encode(), head.target)]
-        lines += [b"%b: %b" % field for field in head.headers if field[0] not in _HOP_OFFER]
-        if not head.keep_alive:
-            lines.append(b"connection: close")
+        version = head.http_version.encode()
+        lines = [b"%b %b HTTP/%b" % (head.method.encode(), head.target, version)]
+        for name, value in head.headers:
+            if name == b"connection":
+                # What else it lists still stays on this connection.
+                lines.append(b"connection: " + _without_offer(value))
+            elif name not in _HOP_OFFER:
+                lines.append(b"%b: %b" % (name, value))
         self._parser = httptools.HttpRequestParser(self)
         self._head = None
         self._is_offer = False
@@ -253,7 +257,8 @@ class RequestReader:
         assert sink is not None
         head.method = parser.get_method().decode("ascii")
         head.http_version = parser.get_http_version()
-        head.keep_alive = parser.should_keep_alive()
+        # HTTP/1.0's keep-alive needs a length with every answer, and streams have none.
+        head.keep_alive = parser.should_keep_alive() and head.http_version == "1.1"
         if self._head_bytes + self._feeding > MAX_HEAD_BYTES:
             check_size(head)
         content_length = check_head(head)
@@ -287,6 +292,11 @@ class RequestReader:
         request.is_complete = True
         self._request = None
         sink.on_complete(request)
+
+
+def _without_offer(connection: bytes) -> bytes:
+    named = [name.strip() for name in connection.split(b",")]
+    return b", ".join(name for name in named if name.lower() not in _HOP_OFFER)
 
 
 def discard_body(request: Request) -> None:
