@@ -81,7 +81,7 @@ class Record(msgspec.Struct, omit_defaults=True):
         total_ms: From arrival to the end.
         usage: Tokens; None = unknown.
         bytes_up: Request body bytes.
-        bytes_down: Answer body bytes sent to the client.
+        bytes_down: Bytes of the answer sent to the client, its head and framing included.
         notice: What was repaired (`address corrected`), or None.
         broken_events: Events of the stream that were dropped because no client can read them.
     """

@@ -16,7 +16,7 @@ from llm_proxy.domain.record import Record
 from llm_proxy.domain.redact import Redactor
 from llm_proxy.domain.secret import AccessKey
 from llm_proxy.formats import format_named
-from llm_proxy.formats.endpoint import endpoint_of
+from llm_proxy.formats.endpoint import MODEL, MODELS, OTHER, endpoint_of
 from llm_proxy.formats.format import Format
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.net.loop import Tasks
@@ -278,7 +278,8 @@ class Core:
             raise RequestError(
                 400, "send the access key in a header, not in the address", code="key_in_address"
             )
-        format_ = format_named(endpoint.format)
+        is_anthropic = endpoint.kind in UNREAD and b"anthropic-version" in request.fields
+        format_ = format_named("messages" if is_anthropic else endpoint.format)
         agent = request.fields.get(b"user-agent")
         return Admission(
             config=self.config,
@@ -343,6 +344,8 @@ class Core:
         return format_named("responses" if b"/responses" in shown else "chat")
 
 
+UNREAD = (MODELS, MODEL, OTHER)
+"""Both families have such paths (models, files): who sends `anthropic-version` is of Anthropic's."""
 HOT = frozenset((b"/v1/chat/completions", b"/v1/messages", b"/v1/responses", b"/v1/embeddings"))
 """Paths that are right as they are, most of the time."""
 

@@ -6,6 +6,7 @@ from llm_proxy.domain.secret import AccessKey
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.policy.access import AccessTable
 from llm_proxy.wire.head import status_line
+from llm_proxy.wire.path import repair
 from llm_proxy.wire.request import Request
 
 PREFLIGHT_S = 600
@@ -82,7 +83,7 @@ class Ops:
     def _options(self, request: Request) -> bytes:
         lines = b"allow: %b\r\n" % METHODS
         origin = self._allowed_origin(request)
-        if origin and not request.path.startswith((b"/api/", b"/dashboard")):
+        if origin and repair(request.path) is not None:
             asked = request.fields.get(b"access-control-request-headers", b"*")
             lines += (
                 b"access-control-allow-origin: %b\r\naccess-control-allow-methods: %b\r\n"
