@@ -7,6 +7,7 @@ exchange.
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, TypeVar, TypeVarTuple
 
 import msgspec
@@ -41,6 +42,8 @@ MAX_PATH = 200
 MAX_CLIENT = 120
 MAX_SITE_BODY_BYTES = 1024 * 1024
 """Bodies for the page's paths, which never need more."""
+MAX_NAMES = 1024
+"""Cleaned names of models that are remembered: the same few come all the time."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -117,6 +120,7 @@ class Core:
         self.config = config
         self.access = AccessTable(config.access_keys)
         self.redactor = redactor
+        self.redact_name = lru_cache(MAX_NAMES)(redactor.text)
         self.gate = gate
         self.clock = clock
         self.wall_ms = wall_ms
@@ -135,6 +139,7 @@ class Core:
         self.table = table
         self.config = config
         self.redactor = redactor
+        self.redact_name = lru_cache(MAX_NAMES)(redactor.text)
         self.access = AccessTable(config.access_keys)
         self.board.reconfigure(table.targets, config=config.retry)
         self.pools.configure(table.targets)
@@ -229,7 +234,7 @@ class Core:
         return answer.error_answer(
             format_,
             error.status,
-            error.message,
+            self.redact(error.message),
             self._stamp(request, format_, is_closing=is_closing),
             code=error.code or None,
             param=error.param,

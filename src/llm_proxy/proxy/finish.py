@@ -36,7 +36,7 @@ def record_of(exchange: "Exchange", sent_bytes: int) -> Record:
         exchange.status,
         admission.caller.name,
         admission.client_text,
-        model[:MAX_MODEL] if model is not None else None,
+        exchange.core.redact_name(model[:MAX_MODEL]) if model is not None else None,
         attempt.model if attempt is not None else None,
         target.upstream.name if target is not None else None,
         target.key.label if target is not None else None,

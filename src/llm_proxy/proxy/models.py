@@ -163,9 +163,10 @@ def list_answer(visit: Visit, models: list[Model]) -> tuple[int, bytes]:
         if model.id == wanted:
             return 200, write_one(model, is_anthropic=is_anthropic)
     format_ = format_named("messages" if is_anthropic else "chat")
+    shown = id_in(visit.admission.path_text)  # somebody may have put a key there
     return 404, format_.error_body(
         404,
-        f"The model '{wanted[:200]}' does not exist: no upstream serves it.",
+        f"The model '{shown}' does not exist: no upstream serves it.",
         code="model_not_found",
         param="model",
         request_id=visit.id,

@@ -63,14 +63,14 @@ def answer_last_word(exchange: "Exchange", plan: Plan) -> None:
 
 def answer_refused(exchange: "Exchange", error: RequestError) -> None:
     """Answer a request that the proxy itself refuses."""
-    exchange.error = error.message
+    exchange.error = message = exchange.core.redact(error.message)
     exchange.status = error.status
     extra = answer.retry_lines(1.0, None) if error.status == 503 else []
     exchange.client.write(
         answer.error_answer(
             exchange.visit.admission.format,
             error.status,
-            error.message,
+            message,
             exchange.stamp(),
             code=error.code or None,
             param=error.param,
@@ -165,9 +165,8 @@ def _pass_verbatim(
     body: bytes,
 ) -> None:
     """Send the provider's own error; only a key in it and stale advice are replaced."""
-    key = attempt.key
-    if key in body:
-        body = body.replace(key, b"*" * len(key))
+    # Providers quote keys in errors in every form, so all of them are looked for; not just ours.
+    key, body = attempt.key, exchange.core.redactor.bytes(body)
     drop = answer.NOTHING
     extra = answer.retry_lines(word.retry_after_s, word.should_retry)
     if extra or not word.is_unanimous:
