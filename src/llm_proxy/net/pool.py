@@ -8,6 +8,7 @@ answer comes back. Newest first keeps the warm ones warm and lets the others age
 import asyncio
 from collections.abc import Iterable
 
+from llm_proxy.domain.faults import CONNECT_FAILED
 from llm_proxy.domain.target import Target
 
 from .dial import Dialer, DialError
@@ -18,6 +19,7 @@ IDLE_S = 55.0
 """Below the 60 s after which common load balancers drop idle connections."""
 MAX_IDLE = 1024
 MAX_WARM = 8
+CLOSED_AT_ONCE = "closed by the upstream at once"
 LOOK = 4
 
 
@@ -66,6 +68,9 @@ class Pool:
         connection = await self._dialer.dial(
             self.target.upstream, lambda: UpstreamConnection(self._loop, self._wheel, self)
         )
+        if not connection.is_free:
+            # It was forgotten before it was known; it must not come in after that.
+            raise DialError(CONNECT_FAILED, CLOSED_AT_ONCE)
         self._all.add(connection)
         return connection
 
@@ -79,7 +84,7 @@ class Pool:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a free connection back."""
-        if self._is_closed or len(self._idle) >= MAX_IDLE:
+        if self._is_closed or not connection.is_free or len(self._idle) >= MAX_IDLE:
             connection.abort()
             return
         if connection.answers == 1:
@@ -116,15 +121,27 @@ class Pools:
         self._pools: dict[str, Pool] = {}
 
     def __getitem__(self, target: Target) -> Pool:
-        return self._pools[target.id]
+        """Return the pool of `target`; one of its own for a target that is configured no more.
+
+        Requests that were under way when the configuration changed still ask such targets, and
+        must not send the new key where the old one belongs.
+        """
+        pool = self._pools.get(target.id)
+        if pool is None or (pool.target is not target and pool.target != target):
+            pool = Pool(self._loop, self._wheel, self._dialer, target)
+            pool.close()
+        return pool
 
     def configure(self, targets: Iterable[Target]) -> None:
         """Have pools for `targets`; those of others, or of changed ones, are closed."""
         wanted = {target.id: target for target in targets}
         for name, pool in list(self._pools.items()):
-            if wanted.get(name) != pool.target:
+            target = wanted.get(name)
+            if target is None or target != pool.target:
                 pool.close()
                 del self._pools[name]
+            else:
+                pool.target = target
         for name, target in wanted.items():
             if name not in self._pools:
                 self._pools[name] = Pool(self._loop, self._wheel, self._dialer, target)

@@ -84,15 +84,23 @@ class Wheel:
         now = self._loop.time()
         # The loop may wake a hair early; a bucket is due when its slot's time is reached.
         current = int(now / TICK_S + 0.01)
-        for slot in [slot for slot in self._buckets if slot <= current]:
-            for item in self._buckets.pop(slot):
-                item.slot = 0
-                if not item.due:
-                    continue
-                if item.due > now:
-                    self.arm(item, item.due)
-                else:
-                    item.due = 0.0
-                    item.on_due(now)
-        if self._buckets:
-            self._schedule(min(self._buckets))
+        try:
+            for slot in [slot for slot in self._buckets if slot <= current]:
+                self._empty(slot, now)
+        finally:  # a bug of one item, which the loop reports, must not stop all others
+            if self._buckets:
+                self._schedule(min(self._buckets))
+
+    def _empty(self, slot: int, now: float) -> None:
+        bucket = self._buckets[slot]
+        while bucket:
+            item = bucket.pop()
+            item.slot = 0
+            if not item.due:
+                continue
+            if item.due > now:
+                self.arm(item, item.due)
+            else:
+                item.due = 0.0
+                item.on_due(now)
+        self._buckets.pop(slot, None)

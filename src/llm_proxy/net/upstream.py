@@ -126,7 +126,14 @@ class UpstreamConnection(asyncio.Protocol):
     def send(
         self, head: bytes, body: bytes, sink: AnswerSink, *, is_head_request: bool = False
     ) -> None:
-        """Write a request; `sink` gets the answer."""
+        """Write a request; `sink` gets the answer.
+
+        A connection may end between the look at it and this call; `sink` is told, a turn later.
+        """
+        if self._state is CLOSED or self._transport.is_closing():
+            self._close()
+            self._loop.call_soon(sink.on_broken, RESET, "closed by the upstream")
+            return
         self._go(WAITING)
         self._sink = sink
         self._reader.start(self, is_head_request=is_head_request)
@@ -135,13 +142,10 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._transport.writelines((head, body))
 
-    def hand_over(self, sink: AnswerSink) -> None:
-        """Give the rest of the answer to another sink."""
-        self._sink = sink
-
     def set_due(self, due: float) -> None:
         """Call the sink's `on_late` at loop time `due`; replaces an earlier deadline."""
-        self._wheel.arm(self, due)
+        if self._state is not CLOSED:
+            self._wheel.arm(self, due)
 
     def clear_due(self) -> None:
         """Have no deadline."""
@@ -169,13 +173,18 @@ class UpstreamConnection(asyncio.Protocol):
         self._sink = None
         self._close()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it is open and nobody's."""
+        return self._state is IDLE and not self._transport.is_closing()
+
     def is_usable(self, now: float) -> bool:
         """Return whether the connection can take a request: open, idle and silent.
 
         A connection that became idle in this very turn of the loop has not been polled since;
         bytes behind its last answer may wait in the kernel and would become the next answer.
         """
-        if self._state is not IDLE or self._transport.is_closing():
+        if not self.is_free:
             return False
         return self.idle_since < now or not self._is_readable()
 
@@ -204,10 +213,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete()
 
     def eof_received(self) -> None:
-        self._on_gone("closed by the upstream")
+        self._on_gone("closed by the upstream", is_orderly=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._on_gone(type(exc).__name__ if exc is not None else "closed by the upstream")
+        reason = type(exc).__name__ if exc is not None else "closed by the upstream"
+        self._on_gone(reason, is_orderly=exc is None)
         self._close()
 
     # ResponseSink.
@@ -250,10 +260,10 @@ class UpstreamConnection(asyncio.Protocol):
         if sink is not None:
             sink.on_end()
 
-    def _on_gone(self, reason: str) -> None:
+    def _on_gone(self, reason: str, *, is_orderly: bool) -> None:
         if self._state not in (WAITING, RELAYING):
             self._close()
-        elif self._reader.feed_eof():
+        elif is_orderly and self._reader.feed_eof():
             self._complete()
         elif self._state is RELAYING:
             self._break(BODY_CUT, reason)

@@ -13,6 +13,7 @@ from llm_proxy.domain.errors import ResponseError
 
 MAX_HEAD_BYTES = 256 * 1024
 MAX_HEADER_FIELDS = 1000
+_CODING = b"transfer-encoding"
 
 
 class HeadTooLargeError(ResponseError):
@@ -85,10 +86,6 @@ class ResponseReader:
         self._parser = None
         self._sink = None
 
-    def hand_over(self, sink: ResponseSink) -> None:
-        """Give the rest of the body to `sink`."""
-        self._sink = sink
-
     def feed(self, data: bytes) -> None:
         """Read `data`; afterwards look at `is_complete`.
 
@@ -114,7 +111,7 @@ class ResponseReader:
             raise HeadTooLargeError("answer head too large")
 
     def feed_eof(self) -> bool:
-        """The connection ended; return whether that is the answer's proper end."""
+        """The peer has sent all it will; return whether that is the answer's proper end."""
         if self._until_close and not self.is_complete:
             self.is_complete = True
         self.can_continue = False
@@ -141,7 +138,9 @@ class ResponseReader:
         if self.is_complete or parser is None:
             return
         status = parser.get_status_code()
-        if 100 <= status < 200:
+        if status < 100:
+            raise ResponseError("no such status")
+        if status < 200:
             if status == 101:
                 raise ResponseError("the upstream switches protocols unasked")
             self._is_interim = True
@@ -156,7 +155,9 @@ class ResponseReader:
             raise HeadTooLargeError("answer head too large")
         fields = dict(self._headers)
         coding = fields.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
+        if coding is not None and (
+            coding.lower() != b"chunked" or [f[0] for f in self._headers].count(_CODING) > 1
+        ):
             raise ResponseError("unknown Transfer-Encoding")
         self._until_close = (
             coding is None and b"content-length" not in fields and status not in (204, 304)
