@@ -118,6 +118,12 @@ class ClientConnection(Outlet):
         else:
             self._go(SKIP)
 
+    def release_body(self) -> None:
+        """Forget the request's body, which nobody will need again: others' get its room."""
+        if self._current is not None:
+            discard_body(self._current)
+        self._share.release()
+
     def close_if_idle(self) -> None:
         """Close unless a request is under way."""
         if self._state is IDLE and self._reader.is_idle:

@@ -68,6 +68,11 @@ class Call(msgspec.Struct):
             return self.body
         return splice_model(self.body, peek.model_span, model)
 
+    def forget_body(self) -> None:
+        """Nobody else will be asked: keep no body, and nothing that was read of it."""
+        self.body = b""
+        self.peek = None
+
     def head_for(self, target: Target, body: bytes) -> bytes:
         """Return the request head for `target`; no field of it comes from anybody else's key."""
         heads = self.admission.heads

@@ -42,6 +42,11 @@ async def deliver(exchange: "Exchange", plan: Plan, attempt: Attempt) -> None:
         exchange.first_token_ms = exchange.elapsed_ms()
     # From here the client's own deadline alone ends a living stream.
     attempt.deadline = core.client_deadline_of(exchange.visit)
+    # Nobody else will be asked, and streams are long: what was asked makes room.
+    client.release_body()
+    attempt.call.forget_body()
+    attempt.headers.clear()
+    attempt.fields.clear()
     attempt.follow(client, is_chunked=is_chunked)
     try:
         await attempt.settled

@@ -46,7 +46,7 @@ def record_of(exchange: "Exchange", sent_bytes: int) -> Record:
         exchange.first_token_ms,
         exchange.elapsed_ms(),
         exchange.usage,
-        len(visit.request.body),
+        visit.request.received_bytes,
         sent_bytes,
         admission.notice or None,
         exchange.broken_events,

@@ -137,7 +137,7 @@ class RequestReader:
         self._feeding = 0
         self._head_bytes = 0
         self._is_offer = False
-        self._parser: Any = httptools.HttpRequestParser(self)
+        self._parser: Any = None  # a kilobyte, which clients with known heads do without
 
     @property
     def is_idle(self) -> bool:
@@ -178,6 +178,8 @@ class RequestReader:
                 self._remember(data, last)
 
     def _parse(self, data: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
