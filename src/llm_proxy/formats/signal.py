@@ -8,6 +8,8 @@ string, a list around it, FastAPI's `detail`, DashScope's flat code and message,
 import re
 from typing import Any
 
+import msgspec
+
 from llm_proxy.domain.signal import Signal
 from llm_proxy.wire.body import read_json, writable
 from llm_proxy.wire.sse import fields
@@ -87,7 +89,9 @@ def read_signal(status: int, content_type: bytes, body: bytes) -> Signal:
     if body.startswith((b"event:", b"data:", b":")):
         data = fields(body)[1]
         if data is not None:
-            body = data
+            # What it says counts, but as a body it is nothing that a client could read.
+            inside = read_signal(status, content_type, data)
+            return msgspec.structs.replace(inside, is_json=False)
     try:
         value = read_json(body)
     except ValueError:

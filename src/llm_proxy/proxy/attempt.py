@@ -26,6 +26,7 @@ from llm_proxy.wire.encoding import Decoder
 from llm_proxy.wire.head import chunk
 
 from .beat import Beat
+from .blank import Blank, key_to_blank
 from .call import Call
 from .mode import NONE, PASS, STREAM, WHOLE
 from .patience import arm, on_late
@@ -38,8 +39,6 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """A JSON answer is held to its end up to here; a larger one goes down as it comes."""
 STALE_S = 1.0
 """A reused connection that dies this soon after the request was dead before it."""
-NO_KEY = b"\0"
-"""Occurs in no text: what is looked for where the upstream wants no key."""
 
 
 class Attempt:
@@ -66,10 +65,10 @@ class Attempt:
         beat: Keep-alive frames for the client; None = it asked for no stream.
         key: The upstream's key, which is blanked wherever the upstream echoes it.
         is_decoded: The body's content-encoding was undone.
-        began_at: Loop time of its start; the `*_ms` are fractions of a millisecond, monotonic.
     """
 
     __slots__ = (
+        "_blank",
         "_is_chunked",
         "_is_fresh_only",
         "_loop",
@@ -78,7 +77,6 @@ class Attempt:
         "_started",
         "_timer",
         "beat",
-        "began_at",
         "call",
         "client",
         "connect_ms",
@@ -131,11 +129,11 @@ class Attempt:
         self._timer: asyncio.TimerHandle | None = None
         self.upstream_at = 0.0
         target = pool.target
-        self.key = target.key.secret.reveal().encode() if target.key.secret else NO_KEY
+        self.key = key_to_blank(target)
         self.target: Target = target
         self.model = model
         self.beat = beat
-        self.began_at = loop.time()
+        self._blank = Blank(self.key)
         self.sent_at = 0.0
         self.connect_ms: float | None = None
         self.first_byte_ms: float | None = None
@@ -192,6 +190,7 @@ class Attempt:
             self._pass_on(part)
         self.parts = []
         if self.is_over:
+            self._pass_on(b"")
             self.settled.set_result(None)
             return
         connection = self.connection
@@ -317,6 +316,7 @@ class Attempt:
         if self.relay is not None:
             self.relay.on_end()
         else:
+            self._pass_on(b"")
             self._settle(None, "")
 
     def on_broken(self, fault: Fault, reason: str) -> None:
@@ -382,10 +382,11 @@ class Attempt:
         self._settle_open()
 
     def _pass_on(self, data: bytes) -> None:
+        """Pass a piece on; an empty one says that no more comes."""
         client = self.client
         if client is None:
             self.parts.append(data)
             return
-        if self.key in data:
-            data = data.replace(self.key, b"*" * len(self.key))
-        client.write(chunk(data) if self._is_chunked else data)
+        data = self._blank.feed(data) if data else self._blank.rest()
+        if data:
+            client.write(chunk(data) if self._is_chunked else data)

@@ -10,9 +10,12 @@ Whatever happens, the exchange leaves by `finish`, exactly once.
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.faults import (
     CLIENT_GONE,
+    RESET,
     SHUT_DOWN,
     Fault,
 )
@@ -252,6 +255,12 @@ class Exchange:
         """Decide whether an attempt answered; if not, learn from its fault."""
         if attempt.replays:
             plan.replayed()
+            # The upstream may have seen both requests, so both are in the record.
+            again = self.records[-1]
+            first = msgspec.structs.replace(again, fault=RESET.name, cost="unknown")
+            first.reason = "a kept connection was closed by the upstream"
+            again.why, again.wait_ms = "replay", 0.0
+            self.records.insert(-1, first)
         if self.is_gone:
             self.note(attempt, CLIENT_GONE, None)
             plan.gone(attempt.target)

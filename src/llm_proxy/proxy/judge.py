@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar, TypeVarTuple
 import msgspec
 
 from llm_proxy.domain.faults import (
+    BODY_CUT,
     EMPTY_ANSWER,
     FIRST_TOKEN_LATE,
     NOT_JSON,
@@ -20,7 +21,7 @@ from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.usage import UNKNOWN, Usage
 from llm_proxy.formats.signal import read_signal
 from llm_proxy.policy.classify import classify
-from llm_proxy.wire.encoding import decode_all
+from llm_proxy.wire.encoding import Decoder, OversizeBodyError
 
 from .attempt import MAX_ANSWER_BYTES, Attempt
 from .call import Call
@@ -66,18 +67,25 @@ async def judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
         return Verdict(fault, signal)
     if attempt.mode is not WHOLE:
         return Verdict()
-    body = b"".join(attempt.parts)
-    attempt.parts = [body]
-    encoding = attempt.fields.get(b"content-encoding", b"")
-    readable: bytes | None = body
-    if encoding:
-        readable = await core.aside(decode_all, body, encoding, MAX_ANSWER_BYTES)
+    attempt.parts = [b"".join(attempt.parts)]
+    try:
+        readable = await _readable(core, attempt)
+    except ValueError:
+        if attempt.status < 400:
+            return Verdict(BODY_CUT)
+        readable = b""
+    body = attempt.parts[0]
     if attempt.status >= 400:
         kind = attempt.fields.get(b"content-type", b"")
         signal = read_signal(attempt.status, kind, readable or b"")
         return Verdict(classify(signal), signal, body)
     if not call.is_answer_read or readable is None:
         return Verdict(body=body)
+    return await _judge_answer(core, call, readable, body)
+
+
+async def _judge_answer(core: Aside, call: Call, readable: bytes, body: bytes) -> Verdict:
+    """Judge what stands in a 200."""
     if len(readable) > LARGE_ANSWER_BYTES:
         answer = await core.aside(call.format.read_answer, readable)
     else:
@@ -87,6 +95,45 @@ async def judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
     if answer.is_empty or not answer.is_json:
         return Verdict(EMPTY_ANSWER if answer.is_empty else NOT_JSON, None, body)
     return Verdict(body=body, usage=answer.usage)
+
+
+async def _readable(core: Aside, attempt: Attempt) -> bytes | None:
+    """Return an attempt's body decoded; None: in a coding that cannot be read here.
+
+    If the upstream's key stands in it, the decoded body replaces the coded one, as only there
+    can the key be blanked.
+
+    Raises:
+        ValueError: It is damaged or cut off; a connection that just ends does not tell.
+    """
+    body = attempt.parts[0]
+    encoding = attempt.fields.get(b"content-encoding", b"")
+    if not encoding:
+        return body
+    readable = await core.aside(_decoded, body, encoding)
+    if readable is not None and attempt.key in readable:
+        readable = readable.replace(attempt.key, b"*" * len(attempt.key))
+        attempt.parts = [readable]
+        attempt.is_decoded = True
+    return readable
+
+
+def _decoded(body: bytes, encoding: bytes) -> bytes | None:
+    """Return a whole body decoded; None: unknown coding, or too large to be read here.
+
+    Raises:
+        ValueError: It is damaged or cut off.
+    """
+    decoder = Decoder.of(encoding, MAX_ANSWER_BYTES)
+    if decoder is None:
+        return None
+    try:
+        decoded = decoder.feed(body)
+    except OversizeBodyError:
+        return None
+    if body and not decoder.is_complete:
+        raise ValueError("a compressed body is cut off")
+    return decoded
 
 
 def after_commit(fault: Fault) -> Fault:

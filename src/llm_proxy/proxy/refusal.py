@@ -171,6 +171,8 @@ def _pass_verbatim(
     extra = answer.retry_lines(word.retry_after_s, word.should_retry)
     if extra or not word.is_unanimous:
         drop = answer.RETRY_FIELDS
+    if attempt.is_decoded:
+        drop |= answer.DECODED
     exchange.status = attempt.status
     head = answer.upstream_head(
         attempt.status,

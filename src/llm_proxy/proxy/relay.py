@@ -134,7 +134,7 @@ class StreamRelay:
             try:
                 data = self._decoder.feed(data)
             except ValueError:
-                self._over(GARBAGE if self.state is HELD else STREAM_CUT, "undecodable body")
+                self._over(GARBAGE if self.state is HELD else self._cut(), "undecodable body")
                 return
         if (
             self.state is FLOWING
@@ -155,7 +155,8 @@ class StreamRelay:
         rest = self._splitter.rest
         if rest:
             # The last event may lack its blank line; completed, it must make sense by itself.
-            self._read(b"\n\n", self._loop.time())
+            ends = {10: b"\n", 13: b"\r"}  # half of the blank line may be there
+            self._read(ends.get(rest[-1], b"\n\n"), self._loop.time())
             if self._is_over():
                 return
         watch = self.watch
@@ -164,7 +165,7 @@ class StreamRelay:
         elif self.state is HELD:
             self._over(EMPTY_ANSWER, "the stream ended without content")
         else:
-            self._over(STREAM_CUT, "the stream ended without its terminal event")
+            self._over(self._cut(), "the stream ended without its terminal event")
 
     def on_broken(self, fault: Fault, reason: str) -> None:
         """The connection broke."""
@@ -176,7 +177,7 @@ class StreamRelay:
         elif self.state is HELD:
             self._over(fault if fault is not BODY_CUT else EMPTY_ANSWER, reason)
         else:
-            self._over(STREAM_CUT, reason)
+            self._over(self._cut(), reason)
 
     def stop(self, fault: Fault | None, reason: str) -> None:
         """End it from our side."""
@@ -188,11 +189,15 @@ class StreamRelay:
     def _is_over(self) -> bool:
         return self.state is OVER
 
+    def _cut(self) -> Fault:
+        """Name a break behind content; what nobody has got yet can still come from elsewhere."""
+        return BODY_CUT if self.state is READY else STREAM_CUT
+
     def _read(self, data: bytes, now: float) -> None:
         try:
             events = self._splitter.feed(data)
         except OversizeEventError:
-            self._over(GARBAGE if self.state is HELD else STREAM_CUT, "an event is too large")
+            self._over(GARBAGE if self.state is HELD else self._cut(), "an event is too large")
             return
         for event in events:
             kind = self.watch.read(event)

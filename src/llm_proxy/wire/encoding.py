@@ -23,6 +23,10 @@ class _Inflater(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
+class OversizeBodyError(ValueError):
+    """A body decodes to more than its limit."""
+
+
 class Decoder:
     """Decode a body as it comes; each read gives all that its bytes allow.
 
@@ -58,7 +62,8 @@ class Decoder:
         """Return what `data` decodes to, which may be empty.
 
         Raises:
-            ValueError: The bytes are damaged, or one read grows beyond the limit.
+            OversizeBodyError: One read grows beyond the limit.
+            ValueError: The bytes are damaged.
         """
         if self._coding == b"identity":
             return data
@@ -78,7 +83,7 @@ class Decoder:
                 raise ValueError("a compressed body is damaged") from error
             left -= len(piece)
             if left < 0 or inflater.unconsumed_tail:
-                raise ValueError("a compressed body is too large")
+                raise OversizeBodyError("a compressed body is too large")
             pieces.append(piece)
             data = b""
             if inflater.eof:
