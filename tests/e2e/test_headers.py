@@ -1,17 +1,19 @@
 """Which header fields pass, in both directions, and what every answer says about itself."""
 
+import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.world import CHAT, MESSAGES, PATHS, World, question
+from tests.e2e.world import CHAT, MESSAGES, PATHS, World, faults_of, question
 from tests.support.answers import chat_stream, error, messages_json
 from tests.support.client import Headers
 from tests.support.provider import ProviderThread
 from tests.support.proxy_process import UPSTREAM_KEY, ProxyProcess
-from tests.support.scripts import respond
+from tests.support.scripts import hang, respond
 
 FORWARDED = [
     ("Content-Type", "application/json; charset=utf-8"),
@@ -314,6 +316,31 @@ async def test_a_clients_deadline_is_a_number_of_milliseconds(world: World, valu
         assert answer.status == 400
         assert answer.json()["error"]["code"] == "invalid_timeout"
         assert "x-llm-proxy-timeout-ms" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+async def test_a_clients_deadline_ends_its_request(world: World, dialect: str) -> None:
+    world.provider.script([hang()], path=PATHS[dialect])
+    began = time.monotonic()
+    answer = await world.generate(dialect, headers=[("x-llm-proxy-timeout-ms", "250")])
+    assert 0.2 < time.monotonic() - began < 2
+    assert answer.status == 504
+    said = answer.json()["error"]
+    assert said["type"] == "timeout_error"
+    record = world.record_of(answer)
+    assert (record.outcome, record.status) == ("upstream_error", 504)
+    assert faults_of(record) == ["deadline"]
+    connection = world.provider.connections[world.sent.connection]
+    world.provider.wait_until(lambda: bool(connection.ending))  # nobody pays for the rest
+
+
+async def test_a_clients_deadline_ends_its_stream_within_it(world: World) -> None:
+    world.provider.script(chat_stream(["Hello", "!"], cut_after=1, cut_by="hang"))
+    stream = await world.stream("chat", headers=[("x-llm-proxy-timeout-ms", "400")])
+    assert "Hello" in stream.data[-2]
+    assert json.loads(stream.data[-1])["error"]["type"] == "timeout_error"
+    assert stream.ending == "complete"
+    assert b"[DONE]" not in stream.raw
 
 
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
