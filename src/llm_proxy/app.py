@@ -113,7 +113,7 @@ class _App:
             on_problem=lambda words: LOG.warning("records: %s", words),
         )
         self._reader = RecordReader(self._writer.uri, on_corrupt=self._writer.suspect)
-        table = Table(settings.upstreams)
+        table = Table(settings.upstreams, settings.model_fallbacks)
         config = config_of(settings)
         self._pools = Pools(loop, self._wheel, Dialer(loop))
         self._pools.configure(table.targets)
@@ -132,7 +132,13 @@ class _App:
             report=self._report,
             on_bug=self._on_bug,
         )
-        self._server = Server(loop, self._wheel, self._core, limits_of(settings))
+        limits = limits_of(settings, raise_descriptor_limit())
+        if limits.max_connections < settings.max_connections:
+            LOG.warning(
+                "MAX_CONNECTIONS is %d, as this process may open few files (ulimit -n)",
+                limits.max_connections,
+            )
+        self._server = Server(loop, self._wheel, self._core, limits)
         self._core.models = Catalogue(self._core)
         self._core.ops = Ops(
             unready=self._unready,
@@ -147,7 +153,6 @@ class _App:
         settings = self._watcher.settings
         loop = self._loop
         loop.set_exception_handler(self._on_loop_error)
-        raise_descriptor_limit()
         self._install_signals()
         self._writer.start()
         self._restore()
@@ -315,7 +320,9 @@ class _App:
             return
         redactor = redactor_of(result)
         self._sink.use(redactor)
-        self._core.configure(Table(result.upstreams), config_of(result), redactor)
+        self._core.configure(
+            Table(result.upstreams, result.model_fallbacks), config_of(result), redactor
+        )
         if self._core.site is not None:
             self._site.reconfigured()
         LOG.info(

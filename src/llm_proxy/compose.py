@@ -34,12 +34,22 @@ def config_of(settings: Settings) -> Config:
     )
 
 
-def limits_of(settings: Settings) -> Limits:
-    """Return the server's limits."""
-    return Limits(
-        max_body_bytes=settings.max_body_mb * 1024 * 1024,
-        max_connections=settings.max_connections,
-    )
+OWN_DESCRIPTORS = 64
+"""For the store, the log, the listener and what the runtime opens."""
+
+
+def limits_of(settings: Settings, descriptors: int) -> Limits:
+    """Return the server's limits.
+
+    Args:
+        settings: The effective configuration.
+        descriptors: How many the process may open; 0 = no limit. A client's request needs two,
+            and running out of them is worse than an honest 503.
+    """
+    connections = settings.max_connections
+    if descriptors:
+        connections = max(1, min(connections, (descriptors - OWN_DESCRIPTORS) // 2))
+    return Limits(max_body_bytes=settings.max_body_mb * 1024 * 1024, max_connections=connections)
 
 
 def say(settings: Settings, port: int, *, is_demo: bool) -> None:

@@ -26,15 +26,18 @@ def wall_ms() -> int:
 
 
 def raise_descriptor_limit() -> int:
-    """Lift the soft limit of open descriptors to the hard one; return what holds now."""
+    """Lift the soft limit of open descriptors to the hard one; return what holds now, 0 = none."""
     if sys.platform == "win32":
-        return 0  # there is no such limit
+        return 0
     import resource  # noqa: PLC0415 - not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            hard = soft  # macOS promises more than it gives
+    return 0 if hard == resource.RLIM_INFINITY else hard
 
 
 class Tasks:

@@ -9,9 +9,12 @@ import msgspec
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.target import Target, Upstream, targets_of
+from llm_proxy.formats.endpoint import Endpoint
 
 from .call import Call
 
+MAX_CHAIN = 5
+"""Models of one chain; more would outlast any client's patience."""
 MAX_ROUTES = 1024
 """Routes remembered; model names are the clients' choice."""
 
@@ -39,41 +42,74 @@ class Table:
         has_model_maps: Whether any model is renamed on the way up.
     """
 
-    def __init__(self, upstreams: tuple[Upstream, ...]) -> None:
+    def __init__(
+        self, upstreams: tuple[Upstream, ...], fallbacks: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Make the table.
+
+        Args:
+            upstreams: As configured.
+            fallbacks: (model, other model) pairs; a model's first pair counts.
+        """
         self.upstreams = upstreams
         self.targets = targets_of(upstreams)
-        self.has_model_maps = any(upstream.model_map for upstream in upstreams)
-        self._routes: dict[tuple[str, str | None], Route] = {}
+        self.has_model_maps = bool(fallbacks) or any(one.model_map for one in upstreams)
+        self._fallbacks: dict[str, str] = {}
+        for model, other in fallbacks:
+            self._fallbacks.setdefault(model, other)
+        self._chains: dict[tuple[str, str | None], tuple[Route, ...]] = {}
 
-    def route(self, call: Call) -> Route:
-        """Return where `call` can go.
+    def routes(self, call: Call) -> tuple[Route, ...]:
+        """Return where `call` can go: with the model it asks for, then with its fallbacks.
 
         Raises:
-            RequestError: 404, nobody serves the model or speaks the format.
+            RequestError: 404, nobody serves any of the models or speaks the format.
         """
         key = (call.endpoint.format, call.model)
-        route = self._routes.get(key)
-        if route is None:
-            route = self._make(call)
-            if len(self._routes) >= MAX_ROUTES:
-                self._routes.clear()
-            self._routes[key] = route
-        return route
+        routes = self._chains.get(key)
+        if routes is None:
+            routes = self._make_chain(call)
+            if len(self._chains) >= MAX_ROUTES:
+                self._chains.clear()
+            self._chains[key] = routes
+        return routes
 
-    def _make(self, call: Call) -> Route:
-        speaking = [u for u in self.upstreams if speaks(u, call.endpoint.format)]
+    def route(self, call: Call) -> Route:
+        """Return where `call` can go with the model it asks for."""
+        return self.routes(call)[0]
+
+    def _make_chain(self, call: Call) -> tuple[Route, ...]:
+        models = [call.model]
+        while models[-1] in self._fallbacks and len(models) < MAX_CHAIN:
+            other = self._fallbacks[models[-1]]
+            if other in models:
+                break
+            models.append(other)
+        routes: list[Route] = []
+        refusals: list[RequestError] = []
+        for model in models:
+            try:
+                routes.append(self._make(call.endpoint, model))
+            except RequestError as error:
+                refusals.append(error)
+        if not routes:
+            raise refusals[0]
+        return tuple(routes)
+
+    def _make(self, endpoint: Endpoint, model: str | None) -> Route:
+        speaking = [u for u in self.upstreams if speaks(u, endpoint.format)]
         if not speaking:
             raise RequestError(
                 404,
-                f"no upstream speaks the format of {call.endpoint.path} (PROXY_FORMATS)",
+                f"no upstream speaks the format of {endpoint.path} (PROXY_FORMATS)",
                 code="unsupported_endpoint",
             )
-        names = {upstream.name: mapped(upstream, call.model) for upstream in speaking}
+        names = {upstream.name: mapped(upstream, model) for upstream in speaking}
         serving = [u for u in speaking if serves(u, names[u.name])]
         if not serving:
             raise RequestError(
                 404,
-                f"The model '{(call.model or '')[:200]}' does not exist: no upstream serves it."
+                f"The model '{(model or '')[:200]}' does not exist: no upstream serves it."
                 " GET /v1/models lists those that are served.",
                 code="model_not_found",
                 param="model",
