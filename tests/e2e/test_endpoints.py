@@ -284,3 +284,38 @@ async def test_stored_answers_are_unknown_where_no_upstream_keeps_any(one_dialec
     assert answer.status == 404
     assert answer.json()["error"]["type"] == "not_found_error"
     assert one_dialect.provider.requests == []
+
+
+@pytest.fixture(scope="module")
+def two_families_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A proxy with an upstream of OpenAI's family and one of Anthropic's."""
+    directory = tmp_path_factory.mktemp("families")
+    environment = {"PROXY_FORMATS": "chat,responses;messages", "PROXY_MODELS": "a;b"}
+    with ProviderThread() as first, ProviderThread() as second:
+        urls = [first.url, second.url]
+        with ProxyProcess(directory, urls, environment=environment) as proxy:
+            yield World(proxy, first, second)
+
+
+@pytest.fixture
+def two_families(two_families_world: World) -> World:
+    """The same, its providers without memory."""
+    two_families_world.reset()
+    return two_families_world
+
+
+def test_files_go_to_the_provider_of_the_clients_family(two_families: World) -> None:
+    openais, anthropics = two_families.providers
+    openais.reply(respond(to_json({"id": "file-1", "object": "file"})), path="/v1/files/file-1")
+    stored = {"id": "file_1", "type": "file", "filename": "a", "mime_type": "x", "size_bytes": 1}
+    anthropics.reply(respond(to_json(stored)), path="/v1/files/file_1")
+    with two_families.openai() as client, two_families.anthropic() as other:
+        for _ in range(3):
+            assert client.files.retrieve("file-1").id == "file-1"
+            assert other.beta.files.retrieve_metadata("file_1").id == "file_1"
+    assert {request.path for request in openais.requests} == {"/v1/files/file-1"}
+    assert {request.path for request in anthropics.requests} == {"/v1/files/file_1"}
+    assert {request.header("authorization") for request in openais.requests} == {
+        f"Bearer {UPSTREAM_KEY}"
+    }
+    assert {request.header("x-api-key") for request in anthropics.requests} == {UPSTREAM_KEY}

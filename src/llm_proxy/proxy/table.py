@@ -9,7 +9,6 @@ import msgspec
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.target import Target, Upstream, targets_of
-from llm_proxy.formats.endpoint import Endpoint
 
 from .call import Call
 
@@ -65,7 +64,7 @@ class Table:
         Raises:
             RequestError: 404, nobody serves any of the models or speaks the format.
         """
-        key = (call.endpoint.format, call.model)
+        key = (call.format.name, call.model)
         routes = self._chains.get(key)
         if routes is None:
             routes = self._make_chain(call)
@@ -89,19 +88,19 @@ class Table:
         refusals: list[RequestError] = []
         for model in models:
             try:
-                routes.append(self._make(call.endpoint, model))
+                routes.append(self._make(call, model))
             except RequestError as error:
                 refusals.append(error)
         if not routes:
             raise refusals[0]
         return tuple(routes)
 
-    def _make(self, endpoint: Endpoint, model: str | None) -> Route:
-        speaking = [u for u in self.upstreams if speaks(u, endpoint.format)]
+    def _make(self, call: Call, model: str | None) -> Route:
+        speaking = [u for u in self.upstreams if speaks(u, call.format.name)]
         if not speaking:
             raise RequestError(
                 404,
-                f"no upstream speaks the format of {endpoint.path} (PROXY_FORMATS)",
+                f"no upstream speaks the format of {call.endpoint.path} (PROXY_FORMATS)",
                 code="unsupported_endpoint",
             )
         names = {upstream.name: mapped(upstream, model) for upstream in speaking}
