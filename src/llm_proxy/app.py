@@ -342,14 +342,14 @@ class _App:
     async def _drain(self) -> None:
         timeout_s = self._watcher.settings.drain_timeout_s
         self._server.drain()
-        gate = self._core.gate
-        if gate.in_flight:
-            LOG.info("draining: %d requests may take %g s more", gate.in_flight, timeout_s)
+        exchanges = self._core.exchanges
+        if exchanges:
+            LOG.info("draining: %d requests may take %g s more", len(exchanges), timeout_s)
         deadline = self._loop.time() + timeout_s
-        while gate.in_flight and self._loop.time() < deadline and not self._is_hurried:
+        while exchanges and self._loop.time() < deadline:
             await asyncio.sleep(0.02)
-        if gate.in_flight:
-            LOG.warning("drain time is over: %d requests are ended", gate.in_flight)
+        if exchanges:
+            LOG.warning("drain time is over: %d requests are ended", len(exchanges))
         await self._core.cancel_exchanges()
         await self._tasks.cancel_all()
         # One turn for the last bytes of what was cancelled.

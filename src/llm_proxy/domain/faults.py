@@ -110,6 +110,7 @@ GARBAGE             = Fault("garbage",             502, _ANY,     _M.TARGET,  _A
 BODY_CUT            = Fault("body_cut",            502, _ANY,     _M.TARGET,  _A.OUR_WORDS, _C.UNKNOWN, "the upstream's answer was cut off")
 NOT_JSON            = Fault("not_json",            502, _ANY,     _M.TARGET,  _A.OUR_WORDS, _C.UNKNOWN, "the upstream's answer was not JSON")
 EMPTY_ANSWER        = Fault("empty_answer",        502, _ANY,     _M.TARGET,  _A.OUR_WORDS, _C.UNKNOWN, "the upstream's answer was empty")
+NO_STREAM           = Fault("no_stream",           502, _ADDR,    _M.NONE,    _A.OUR_WORDS, _C.UNKNOWN, "the upstream answered late and without the stream that was asked for")
 REQUEST_TIMEOUT     = Fault("request_timeout",       0, _ANY,     _M.TARGET,  _A.PARSABLE,  _C.UNKNOWN, "the upstream gave up waiting")
 LOCKED              = Fault("locked",                0, _ANY,     _M.NONE,    _A.PARSABLE,  _C.NONE,    "the upstream could not take the request just then")
 SERVER_ERROR        = Fault("server_error",          0, _ANY,     _M.TARGET,  _A.PARSABLE,  _C.UNKNOWN, "the upstream failed")

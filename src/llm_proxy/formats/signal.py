@@ -6,7 +6,7 @@ string, a list around it, FastAPI's `detail`, DashScope's flat code and message,
 """
 
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -247,14 +247,19 @@ def _advice(value: dict[str, Any], inner: dict[str, Any], message: str) -> float
     for detail in details if isinstance(details, list) else ():
         delay = _object(detail).get("retryDelay")
         wait_s = _spans(delay) if isinstance(delay, str) else _object(delay).get("seconds")
-        if isinstance(wait_s, int | float):
+        if _is_wait(wait_s):
             return float(wait_s)
     for place in (inner, value, _object(inner.get("metadata"))):
         for name in _RETRY_NAMES:
             wait_s = place.get(name)
-            if isinstance(wait_s, int | float) and not isinstance(wait_s, bool):
+            if _is_wait(wait_s):
                 return float(wait_s)
     return _advice_in(message)
+
+
+def _is_wait(value: Any) -> TypeGuard[int | float]:
+    """Return whether a value is a number that a float can hold; an integer may be too large."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def _advice_in(text: str) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from llm_proxy.formats.format import Format
-from llm_proxy.wire.head import fields_down, status_line
+from llm_proxy.wire.head import connection_of, fields_down, status_line
 
 DECODED = frozenset((b"content-encoding",))
 NOTHING: frozenset[bytes] = frozenset()
@@ -75,7 +75,7 @@ def upstream_head(
         drop: Names that stay here.
         extra: Further lines.
     """
-    lines = fields_down(headers, fields.get(b"connection"), drop)
+    lines = fields_down(headers, connection_of(headers, fields), drop)
     if stamp.id_name not in fields:
         lines.append(b"%b: %b\r\n" % (stamp.id_name, stamp.request_id.encode()))
     lines += extra

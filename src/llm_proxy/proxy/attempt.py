@@ -62,6 +62,7 @@ class Attempt:
         upstream_at: Loop time until which the upstream may take to answer.
         sent_at: Loop time at which the request was written.
         first_token_s: Limit to the first content; 0 = off.
+        byte_at: Loop time of the last byte of a body that passes unread.
         beat: Keep-alive frames for the client; None = it asked for no stream.
         key: The upstream's key, which is blanked wherever the upstream echoes it.
         is_decoded: The body's content-encoding was undone.
@@ -77,6 +78,7 @@ class Attempt:
         "_started",
         "_timer",
         "beat",
+        "byte_at",
         "call",
         "client",
         "connect_ms",
@@ -134,6 +136,7 @@ class Attempt:
         self.model = model
         self.beat = beat
         self._blank = Blank(self.key)
+        self.byte_at = 0.0
         self.sent_at = 0.0
         self.connect_ms: float | None = None
         self.first_byte_ms: float | None = None
@@ -184,6 +187,7 @@ class Attempt:
         self.client = client
         self._is_chunked = is_chunked
         self.settled = self._loop.create_future()
+        self.byte_at = self._loop.time()
         if self.relay is not None:
             self.relay.attach(client, is_chunked=is_chunked)
         for part in self.parts:
@@ -255,7 +259,7 @@ class Attempt:
         self.headers = headers
         self.fields = fields
         if 300 <= status < 400 and status != 304:
-            self._drop(REDIRECTED, f"answered {status}")
+            self.abort(REDIRECTED, f"answered {status}")
             return
         if status >= 400:
             self.mode = WHOLE
@@ -305,14 +309,14 @@ class Attempt:
         self._size += len(data)
         if self._size > MAX_ANSWER_BYTES:
             if self.status >= 400:
-                self._drop(BODY_CUT, "the error's body is too large")
+                self.abort(BODY_CUT, "the error's body is too large")
                 return
             self.mode = PASS
             self._settle_open()
 
     def on_end(self) -> None:
         """The answer is whole."""
-        self.connection = None
+        self._let_go()
         if self.relay is not None:
             self.relay.on_end()
         else:
@@ -321,7 +325,8 @@ class Attempt:
 
     def on_broken(self, fault: Fault, reason: str) -> None:
         """The connection broke."""
-        connection, self.connection = self.connection, None
+        connection = self.connection
+        self._let_go()
         if (
             self.is_reused
             and connection is not None
@@ -359,14 +364,8 @@ class Attempt:
             self.reason = relay.reason
             if self.connection is not None and relay.fault is not None:
                 self.connection.abort()
-            self.connection = None
-        if not self.settled.done():
-            self.settled.set_result(None)
-
-    def _drop(self, fault: Fault, reason: str) -> None:
-        if self.connection is not None:
-            self.connection.abort()
-        self._settle(fault, reason)
+            self._let_go()
+        self._settle_open()
 
     def _settle_open(self) -> None:
         if not self.settled.done():
@@ -376,10 +375,16 @@ class Attempt:
         if self.is_over:
             return
         self.is_over = True
-        self.connection = None
+        self._let_go()
         self.fault = fault
         self.reason = reason
         self._settle_open()
+
+    def _let_go(self) -> None:
+        """Part from the connection; a slow client must not slow the next request on it."""
+        self.connection = None
+        if self.client is not None:
+            self.client.flow = None
 
     def _pass_on(self, data: bytes) -> None:
         """Pass a piece on; an empty one says that no more comes."""
@@ -387,6 +392,7 @@ class Attempt:
         if client is None:
             self.parts.append(data)
             return
+        self.byte_at = self._loop.time()
         data = self._blank.feed(data) if data else self._blank.rest()
         if data:
             client.write(chunk(data) if self._is_chunked else data)

@@ -6,7 +6,7 @@ from llm_proxy.domain.target import Target
 from llm_proxy.formats.endpoint import COUNT, EMBED, GENERATE, Endpoint
 from llm_proxy.formats.format import Format
 from llm_proxy.wire.body import Peek, splice_model
-from llm_proxy.wire.head import fields_up
+from llm_proxy.wire.head import connection_of, fields_up
 from llm_proxy.wire.request import Request
 
 from .admission import Admission
@@ -127,7 +127,7 @@ def _credential(admission: Admission, target: Target, key: bytes) -> bytes:
 
 def _lines_up(request: Request, format_name: str) -> list[bytes]:
     """Return the header lines of `request` that go to every upstream."""
-    lines = fields_up(request.headers, request.fields.get(b"connection"))
+    lines = fields_up(request.headers, connection_of(request.headers, request.fields))
     lines.append(b"accept-encoding: identity\r\n")
     if format_name == "messages" and b"anthropic-version" not in request.fields:
         lines.append(b"anthropic-version: %b\r\n" % DEFAULT_ANTHROPIC_VERSION)

@@ -26,7 +26,7 @@ from llm_proxy.policy.access import AccessTable, Refusal
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.deadline import client_deadline_s, deadline_of
 from llm_proxy.policy.retry import RetryConfig
-from llm_proxy.wire.path import nearest, repair
+from llm_proxy.wire.path import is_sound, nearest, repair
 from llm_proxy.wire.request import Request
 
 from . import answer
@@ -150,6 +150,8 @@ class Core:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for exchange in list(self.exchanges):
+            exchange.abandon()
 
     # What exchanges ask.
 
@@ -308,7 +310,7 @@ class Core:
         if path.startswith(b"/v1/") and path in HOT:
             return path, False
         if not self.config.path_repair:
-            return (path if path.startswith(b"/v1/") else None), False
+            return (path if path.startswith(b"/v1/") and is_sound(path) else None), False
         address = repair(path)
         if address is None:
             return None, False

@@ -81,7 +81,7 @@ def _end(exchange: "Exchange", plan: Plan, attempt: Attempt, *, is_chunked: bool
     plan.failed(attempt.target, fault, now, rng=exchange.core.rng)
     exchange.note(attempt, fault, attempt.signal)
     if relay is None:
-        client.abort()  # only a broken transport tells the client that the body is not whole
+        client.reset()  # only a broken transport tells the client that the body is not whole
         return
     if not relay.is_told:
         event = relay.watch.failure(fault.status, fault.name, fault.says)

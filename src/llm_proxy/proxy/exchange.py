@@ -59,12 +59,12 @@ class Exchange:
         status: HTTP status sent; 0 = none.
         error: One sentence for the record.
         deadline: Loop time at which everything must be done, until content flows.
+        is_chunked: Whether the client understands chunks.
     """
 
     __slots__ = (
         "_attempt",
         "_beat",
-        "_is_chunked",
         "_is_in_gate",
         "_sleep",
         "answered_by",
@@ -76,6 +76,7 @@ class Exchange:
         "error",
         "failures",
         "first_token_ms",
+        "is_chunked",
         "is_gone",
         "outcome",
         "plan",
@@ -109,7 +110,7 @@ class Exchange:
         self.waited_from = 0.0
         self._attempt: Attempt | None = None
         self._beat: Beat | None = None
-        self._is_chunked = visit.request.http_version == "1.1"
+        self.is_chunked = visit.request.http_version == "1.1"
         self._is_in_gate = False
         self._sleep: asyncio.Future[bool] | None = None
         self.task: asyncio.Task[None] | None = None
@@ -155,7 +156,8 @@ class Exchange:
             RequestError: 503, there was none.
         """
         gate = self.core.gate
-        place = self._sleep = gate.wait()
+        left_s = self.core.client_deadline_of(self.visit) - self.core.loop.time()
+        place = self._sleep = gate.wait(left_s)
         is_in = await place
         self._sleep = None
         if is_in and not self.is_gone:
@@ -190,7 +192,7 @@ class Exchange:
             self._beat = Beat(
                 self.client,
                 frame=call.format.keepalive,
-                is_chunked=self._is_chunked,
+                is_chunked=self.is_chunked,
                 write_head=self._write_early_head,
                 now=now,
             )
@@ -320,28 +322,29 @@ class Exchange:
         )
 
     def connection_line(self) -> bytes:
-        """Return the Connection field where the version's default does not say it."""
-        if self.client.will_close:
-            return b"connection: close\r\n"
-        return b"" if self._is_chunked else b"connection: keep-alive\r\n"
+        """Return the Connection field where the connection ends with this answer."""
+        return b"connection: close\r\n" if self.client.will_close else b""
 
     @property
     def has_begun(self) -> bool:
         """Whether the client has its head already: errors must be told in-band."""
         return self._beat is not None and self._beat.has_begun
 
-    @property
-    def is_chunked(self) -> bool:
-        """Whether the client understands chunks."""
-        return self._is_chunked
-
     def _write_early_head(self) -> None:
         stamp = self.stamp()
         stamp.upstream = ""
         self.status = 200
-        self.client.write(answer.own_stream_head(stamp, is_chunked=self._is_chunked))
+        self.client.write(answer.own_stream_head(stamp, is_chunked=self.is_chunked))
+
+    def abandon(self) -> None:
+        """End a request whose task was cancelled before its first step."""
+        self._fail(SHUT_DOWN)
+        finish(self)
 
     def _refuse(self, error: RequestError) -> None:
+        if self.is_gone:
+            self.outcome = Outcome.CLIENT_GONE
+            return
         self.outcome = Outcome.REFUSED
         refusal.answer_refused(self, error)
 

@@ -29,17 +29,18 @@ class Gate:
         self.in_flight += 1
         return True
 
-    def wait(self) -> "asyncio.Future[bool]":
+    def wait(self, limit_s: float) -> "asyncio.Future[bool]":
         """Return a future that says whether a place was given; resolve it with False to leave.
 
-        As many may wait as may be served; beyond that the answer is no at once.
+        As many may wait as may be served; beyond that the answer is no at once. Nobody waits for
+        longer than `limit_s` or WAIT_S.
         """
         place: asyncio.Future[bool] = self._loop.create_future()
         if len(self._queue) >= self._limit:
             place.set_result(False)
             return place
         self._queue.append(place)
-        self._loop.call_later(WAIT_S, self._expire, place)
+        self._loop.call_later(max(0.0, min(WAIT_S, limit_s)), self._expire, place)
         return place
 
     def leave(self) -> None:

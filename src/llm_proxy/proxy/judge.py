@@ -9,6 +9,7 @@ from llm_proxy.domain.faults import (
     BODY_CUT,
     EMPTY_ANSWER,
     FIRST_TOKEN_LATE,
+    NO_STREAM,
     NOT_JSON,
     SHUT_DOWN,
     SILENT,
@@ -25,7 +26,7 @@ from llm_proxy.wire.encoding import Decoder, OversizeBodyError
 
 from .attempt import MAX_ANSWER_BYTES, Attempt
 from .call import Call
-from .mode import WHOLE
+from .mode import STREAM, WHOLE
 
 LARGE_ANSWER_BYTES = 256 * 1024
 """An answer from this size on is read off the loop: 1 MB takes a millisecond."""
@@ -59,6 +60,16 @@ class Aside(Protocol):
 
 async def judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
     """Judge a settled attempt; a whole body is joined in `attempt.parts[0]`."""
+    verdict = await _judge(core, call, attempt)
+    beat = attempt.beat
+    if verdict.fault is None and attempt.mode is not STREAM and beat is not None and beat.has_begun:
+        # The client has the head of a stream; a body of any other kind would be garbage in it.
+        attempt.abort(NO_STREAM)
+        return Verdict(NO_STREAM, usage=verdict.usage)
+    return verdict
+
+
+async def _judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
     fault = attempt.fault
     if fault is not None:
         signal = attempt.signal

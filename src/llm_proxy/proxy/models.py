@@ -48,8 +48,10 @@ class Catalogue:
     async def models(self) -> list[Model]:
         """Return what clients may ask for, sorted by upstream as configured."""
         if self._core.table is not self._table and self._table is not None:
-            await self._refresh()
-        elif not self._first.is_set():
+            self._table = self._core.table
+            self._first.clear()
+            self._core.tasks.start(self._refresh())
+        if not self._first.is_set():
             try:
                 async with asyncio.timeout(FIRST_WAIT_S):
                     await self._first.wait()

@@ -66,7 +66,11 @@ class Ops:
 
     async def expose(self, client: ClientConnection, request: Request) -> None:
         """Answer a scrape that `answer` has let pass."""
-        text = await self._metrics()
+        try:
+            text = await self._metrics()
+        except BaseException:
+            client.abort()
+            raise
         kind = b"text/plain; version=0.0.4; charset=utf-8"
         client.write(_whole(request, 200, text, kind))
         client.finish()

@@ -2,10 +2,12 @@
 
 Many limits, one deadline of the connection: `arm` sets the soonest, `on_late` sees which it was.
 
-    before content  the request's deadline; UPSTREAM_TIMEOUT_S to the head (JSON: to the end);
-                    FIRST_TOKEN_TIMEOUT_S; SILENCE_S without an event
+    before content  the request's deadline; UPSTREAM_TIMEOUT_S to the head (JSON: to the end;
+                    streams: to the first content); FIRST_TOKEN_TIMEOUT_S; SILENCE_S without an
+                    event
     flowing         the client's own deadline; STREAM_IDLE_TIMEOUT_S without a byte; SILENCE_S
                     without an event; FAREWELL_S behind the last event
+    passing unread  the client's own deadline; STREAM_IDLE_TIMEOUT_S without a byte
     always          the next keep-alive frame
 """
 
@@ -33,14 +35,20 @@ def arm(attempt: "Attempt", now: float) -> None:
         return
     relay = attempt.relay
     due = attempt.deadline
+    sent_at = 0.0
     if attempt.client is None:
-        due = min(due, attempt.upstream_at if relay is None else relay.event_at + SILENCE_S)
+        due = min(due, attempt.upstream_at)
+        if relay is not None:
+            due = min(due, relay.event_at + SILENCE_S)
         if attempt.first_token_s:
             due = min(due, attempt.sent_at + attempt.first_token_s)
     elif relay is not None:
         due = min(due, relay.event_at + SILENCE_S, _idle_at(attempt, relay))
+        sent_at = relay.sent_at
+    else:
+        due = min(due, _passes_until(attempt))
     if attempt.beat is not None:
-        due = min(due, attempt.beat.next_at(relay.sent_at if relay is not None else 0.0))
+        due = min(due, attempt.beat.next_at(sent_at))
     if due == NEVER:
         connection.clear_due()
     else:
@@ -55,6 +63,8 @@ def on_late(attempt: "Attempt", now: float) -> None:
         _on_late_before_content(attempt, now)
     elif attempt.relay is not None:
         _on_late_flowing(attempt, attempt.relay, now)
+    else:
+        _on_late_passing(attempt, now)
 
 
 def _on_late_before_content(attempt: "Attempt", now: float) -> None:
@@ -62,6 +72,8 @@ def _on_late_before_content(attempt: "Attempt", now: float) -> None:
     if relay is None and now >= attempt.upstream_at:
         what = "the end of the answer" if attempt.mode is WHOLE else "an answer"
         attempt.abort(HEAD_LATE, f"no sign of {what} in time")
+    elif now >= attempt.upstream_at:
+        attempt.abort(FIRST_TOKEN_LATE, "no content within UPSTREAM_TIMEOUT_S")
     elif relay is not None and now >= relay.event_at + SILENCE_S:
         attempt.abort(SILENT, f"no event for {SILENCE_S:g} s")
     elif attempt.first_token_s and now >= attempt.sent_at + attempt.first_token_s:
@@ -91,6 +103,21 @@ def _on_late_flowing(attempt: "Attempt", relay: StreamRelay, now: float) -> None
         if attempt.beat is not None:
             attempt.beat.on_time(now, relay.sent_at)
         arm(attempt, now)
+
+
+def _on_late_passing(attempt: "Attempt", now: float) -> None:
+    connection = attempt.connection
+    if connection is not None and connection.is_paused:
+        attempt.byte_at = now
+    if now >= _passes_until(attempt):
+        attempt.abort(SILENT, "no byte for STREAM_IDLE_TIMEOUT_S")
+    else:
+        arm(attempt, now)
+
+
+def _passes_until(attempt: "Attempt") -> float:
+    idle_s = attempt.target.upstream.timeouts.stream_idle_s
+    return attempt.byte_at + idle_s if idle_s else NEVER
 
 
 def _idle_at(attempt: "Attempt", relay: StreamRelay) -> float:

@@ -85,7 +85,7 @@ def answer_failed(exchange: "Exchange", fault: Fault | None) -> None:
     exchange.error = fault.says if fault is not None else "an internal error"
     status = fault.status if fault is not None else 500
     if exchange.status and not exchange.has_begun:
-        exchange.client.abort()  # the answer is half written; only a broken transport is honest
+        exchange.client.reset()  # the answer is half written; only a broken transport is honest
         return
     message = f"The request failed: {exchange.error}."
     _say(exchange, status, message, None, None)

@@ -30,6 +30,8 @@ from llm_proxy.wire.sse import EventSplitter, OversizeEventError
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """A larger event is a broken stream; whole answers stand in one event of the Responses format."""
+NO_EVENT = b":\n\r"
+"""With these begin comments and blank lines: signs of life, but no events."""
 HOLD_BYTES = 1024 * 1024
 """A preamble that grows beyond this is let go."""
 
@@ -142,7 +144,7 @@ class StreamRelay:
             and self._is_plain(data)
             and self._key not in data
         ):
-            if data[0] != 58:  # a comment is no event
+            if data[0] != 58 or b"\ndata:" in data:  # a comment is no event
                 self.event_at = now
             self._write(data)
             return
@@ -204,7 +206,7 @@ class StreamRelay:
             if kind is Kind.BROKEN:
                 self.broken_events += 1
                 continue
-            if event[0] != 58:
+            if event[0] not in NO_EVENT:
                 self.event_at = now
             if kind is Kind.ERROR:
                 self._on_error_event(event)

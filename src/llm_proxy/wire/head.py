@@ -76,6 +76,19 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
+def connection_of(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]) -> bytes | None:
+    """Return what all Connection fields of a head list; None without one.
+
+    Args:
+        headers: (lower-case name, value) as read.
+        fields: The same as a dict.
+    """
+    value = fields.get(b"connection")
+    if value is None or len(fields) == len(headers):
+        return value
+    return b",".join([value for name, value in headers if name == b"connection"])
+
+
 def fields_up(headers: Fields, connection: bytes | None) -> list[bytes]:
     """Return the header lines of a client's request that its upstream gets.
 

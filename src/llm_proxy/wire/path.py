@@ -78,13 +78,19 @@ class Address(msgspec.Struct, frozen=True, gc=False):
     was_corrected: bool
 
 
+def is_sound(path: bytes) -> bool:
+    """Return whether a path has one meaning for everybody: plain bytes and no dot segments."""
+    evil = _ENCODED_EVIL.search(path) or _DOTS.search(path)
+    return evil is None and _PLAIN.fullmatch(path) is not None
+
+
 def repair(path: bytes) -> Address | None:
     """Return the API path that `path` means, or None where it means none.
 
     Args:
         path: The request target without its query.
     """
-    if not _PLAIN.fullmatch(path) or _ENCODED_EVIL.search(path) or _DOTS.search(path):
+    if not is_sound(path):
         return None
     text = path.decode("ascii")
     segments = [segment for segment in text.split("/") if segment]

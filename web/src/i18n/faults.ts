@@ -49,6 +49,10 @@ export const FAULTS: Record<string, Row> = {
     "地址可能指向了网页，请检查路径。",
   ]),
   empty_answer: row("the answer was empty", "响应为空"),
+  no_stream: row("answered late and without the stream asked for", "响应太晚且不是所请求的流", [
+    "The upstream seems not to stream: ask it without stream.",
+    "该上游似乎不支持流式输出：请不要用 stream 请求它。",
+  ]),
   request_timeout: row("the upstream gave up waiting", "上游等待超时"),
   locked: row("could not take the request just then", "上游暂时无法处理"),
   server_error: row("the upstream failed", "上游出错"),
