@@ -167,8 +167,6 @@ STREAMS: dict[str, tuple[Dialect, bytes]] = {
     "more blank lines": ("chat", CHAT_EVENTS.replace(b"\n\n", b"\n\n\n\n")),
     "nothing behind the finish reason": ("chat", b"".join(chat_events(done=False))),
     "events behind the end": ("chat", CHAT_EVENTS + b": bye\n\n" + b'data: {"x":1}\n\n'),
-    "no blank line at the end": ("chat", CHAT_EVENTS.removesuffix(b"\n\n")),
-    "half a blank line at the end": ("chat", CHAT_EVENTS.removesuffix(b"\n")),
 }
 
 
