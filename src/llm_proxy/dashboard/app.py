@@ -36,7 +36,7 @@ _SECURITY_HEADERS = {
 def make_app(context: DashboardContext, static: Path = STATIC) -> ASGIApp:
     """Return the ASGI application that serves the page and `/api/*`.
 
-    Reads the built page and the session secret from disk; call it before listening.
+    Reads the built page and the session secret from disk; not to be called on a busy loop.
 
     Args:
         context: The running proxy.
