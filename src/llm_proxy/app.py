@@ -352,7 +352,7 @@ class _App:
         if exchanges:
             LOG.info("draining: %d requests may take %g s more", len(exchanges), timeout_s)
         deadline = self._loop.time() + timeout_s
-        while exchanges and self._loop.time() < deadline:
+        while exchanges and self._loop.time() < deadline and not self._is_hurried:
             await asyncio.sleep(0.02)
         if exchanges:
             LOG.warning("drain time is over: %d requests are ended", len(exchanges))
