@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from tests.support.answers import Dialect
 from tests.support.client import Answer, Event, Head, Headers, RawClient, Stream, TruncatedError
-from tests.support.provider import Provider, black_hole_url
+from tests.support.provider import Provider, black_hole_url, refused_url
 from tests.support.proxy_process import ProxyProcess
 
 from .dialect import PATHS, question
@@ -307,6 +307,13 @@ def table(kind: Kind, place: Place, black_hole: str = "") -> str:
     )
 
 
+def _decoy(url: str) -> str:
+    """Return a table whose keys the proxy connects ahead of requests, so that no scene is warm."""
+    keys = ", ".join(f'"sk-decoy-key-{number}"' for number in range(8))
+    only = 'models = ["decoy"]\nformats = ["messages"]'
+    return f'[[upstream]]\nname = "decoy"\nurl = "{url}"\nkeys = [{keys}]\n{only}\n'
+
+
 @contextlib.contextmanager
 def build_stage(
     directory: Path,
@@ -317,7 +324,7 @@ def build_stage(
     """Start a proxy with upstreams for so many scenes of each kind."""
     with contextlib.ExitStack() as stack:
         places: dict[str, list[Place]] = {}
-        tables = []
+        tables = [_decoy(stack.enter_context(refused_url()))]
         for name, count in scenes.items():
             kind = KINDS[name]
             places[name] = [hold_place(f"{name}-{number}") for number in range(count)]

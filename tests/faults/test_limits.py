@@ -83,7 +83,7 @@ async def test_a_limited_key_is_stepped_over_at_once(stage: Stage, name: str) ->
                 assert 28 <= first["cool_s"] <= 30.1
             else:
                 assert 0.3 <= first["cool_s"] <= 0.7
-            assert second.get("wait_ms", 0) < 50
+            assert second.get("wait_ms", 0) < 250
 
     await asyncio.gather(*map(try_one, DIALECTS))
 
@@ -159,18 +159,18 @@ async def test_a_request_that_finds_all_keys_resting_shortly_waits_without_an_at
         assert [answer.status for answer in answers] == [200] * 5
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-async def test_guessed_limits_that_persist_end_in_a_429_after_all_attempts(
-    stage: Stage, dialect: Dialect
-) -> None:
-    async with stage.scene("single") as scene:
-        scene.a.reply(error(429, dialect))
-        answer = await scene.ask(dialect)
-        assert answer.status == 429
-        assert int(answer.header("retry-after") or 0) >= 1
-        assert ALL_LIMITED in assert_is_error(dialect, 429, answer.body)["message"]
-        assert (await scene.record())["outcome"] == "rate_limited"
-        assert 1 <= len(scene.a.requests) <= 4
+async def test_guessed_limits_that_persist_end_in_a_429_after_all_attempts(stage: Stage) -> None:
+    async def try_one(dialect: Dialect) -> None:
+        async with stage.scene("single") as scene:
+            scene.a.reply(error(429, dialect))
+            answer = await scene.ask(dialect)
+            assert answer.status == 429
+            assert int(answer.header("retry-after") or 0) >= 1
+            assert ALL_LIMITED in assert_is_error(dialect, 429, answer.body)["message"]
+            assert (await scene.record())["outcome"] == "rate_limited"
+            assert 1 <= len(scene.a.requests) <= 4
+
+    await asyncio.gather(*map(try_one, DIALECTS))
 
 
 async def test_one_other_failure_among_the_limits_ends_without_the_limits_words(

@@ -59,31 +59,33 @@ async def test_a_slow_first_byte_within_the_limit_is_normal(stage: Stage) -> Non
         assert (await scene.ask()).header("x-llm-proxy-attempts") == "1"
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-async def test_a_late_first_token_moves_the_stream_to_another_upstream(
-    stage: Stage, dialect: Dialect
-) -> None:
-    async with stage.scene("token") as scene:
-        scene.a.reply(STREAM[dialect](cut_after=0, cut_by="hang"))
-        began = time.monotonic()
-        answer_head, stream = await scene.stream(dialect)
-        assert read(dialect, stream).ending == "whole"
-        assert 0.45 < time.monotonic() - began < 2.0
-        assert answer_head.header("x-llm-proxy-attempts") == "2"
-        assert await scene.faults() == ["first_token_late", None]
-        assert (await scene.a.wait_for_close()).ending.startswith("client")
+async def test_a_late_first_token_moves_the_stream_to_another_upstream(stage: Stage) -> None:
+    async def try_one(dialect: Dialect) -> None:
+        async with stage.scene("token") as scene:
+            scene.a.reply(STREAM[dialect](cut_after=0, cut_by="hang"))
+            began = time.monotonic()
+            answer_head, stream = await scene.stream(dialect)
+            assert read(dialect, stream).ending == "whole"
+            assert 0.45 < time.monotonic() - began < 2.0
+            assert answer_head.header("x-llm-proxy-attempts") == "2"
+            assert await scene.faults() == ["first_token_late", None]
+            assert (await scene.a.wait_for_close()).ending.startswith("client")
+
+    await asyncio.gather(*map(try_one, DIALECTS))
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-async def test_pings_and_comments_do_not_stop_the_first_tokens_clock(
-    stage: Stage, dialect: Dialect
-) -> None:
-    async with stage.scene("token") as scene:
-        beat = b'event: ping\ndata: {"type": "ping"}\n\n' if dialect == "messages" else b": hi\n\n"
-        scene.a.reply(event_stream([piece for _ in range(40) for piece in (beat, sleep(0.1))]))
-        _, stream = await scene.stream(dialect)
-        assert read(dialect, stream).ending == "whole"
-        assert await scene.faults() == ["first_token_late", None]
+async def test_pings_and_comments_do_not_stop_the_first_tokens_clock(stage: Stage) -> None:
+    async def try_one(dialect: Dialect) -> None:
+        async with stage.scene("token") as scene:
+            beat = (
+                b'event: ping\ndata: {"type": "ping"}\n\n' if dialect == "messages" else b": hi\n\n"
+            )
+            scene.a.reply(event_stream([piece for _ in range(40) for piece in (beat, sleep(0.1))]))
+            _, stream = await scene.stream(dialect)
+            assert read(dialect, stream).ending == "whole"
+            assert await scene.faults() == ["first_token_late", None]
+
+    await asyncio.gather(*map(try_one, DIALECTS))
 
 
 async def test_a_late_first_token_is_waited_for_where_nobody_else_is_left(stage: Stage) -> None:
@@ -162,7 +164,7 @@ async def test_the_deadline_covers_the_connecting(stage: Stage) -> None:
         began = time.monotonic()
         answer = await scene.ask(headers=[("x-llm-proxy-timeout-ms", "150")])
         assert answer.status == 504
-        assert time.monotonic() - began < 0.4
+        assert time.monotonic() - began < 1.0
         scene.is_checked = False  # the attempt never became a request
 
 
