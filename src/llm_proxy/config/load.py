@@ -34,7 +34,6 @@ _LATER = {
     "redis_url": "Redis is not supported yet",
     "workers": "more than one process is not supported yet",
     "stream_rescue": "rescuing broken streams is not supported yet",
-    "model_fallbacks": "fallback models are not supported yet",
 }
 
 

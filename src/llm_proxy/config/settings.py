@@ -104,9 +104,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model_fallbacks: Annotated[tuple[tuple[str, str], ...], Pairs("gpt-5=claude-opus-5")] = ()
-    """Models to try when the first is used up. Not available yet: setting it stops the start.
+    """Another model for when every upstream and key has failed with the one asked for; named as
+    clients name it. It may have one of its own. The answer names the model that answered.
 
-    中文：首选模型用尽后改试的模型。尚未提供：设置后将拒绝启动。
+    中文：所请求的模型在所有上游和密钥上都失败后改试的模型，按客户端使用的名称填写；可以继续串联。
+    响应中的模型名是实际作答的模型。
     """
 
     outbound_proxy: Annotated[

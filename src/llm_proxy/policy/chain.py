@@ -120,3 +120,7 @@ class Chain:
             sum(len(plan.faults) for plan in self._plans[:at]) for at in range(len(words))
         ]
         return most_telling(words, starts)
+
+
+Course = Plan | Chain
+"""What an exchange walks along; both answer the same questions."""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from llm_proxy.domain.faults import CLIENT_GONE, SHUT_DOWN
 from llm_proxy.domain.record import Outcome
+from llm_proxy.policy.chain import Course
 from llm_proxy.policy.limits_seen import spent
-from llm_proxy.policy.plan import Plan
 from llm_proxy.wire.head import LAST_CHUNK, chunk
 
 from . import answer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange
 
 
-async def deliver(exchange: "Exchange", plan: Plan, attempt: Attempt) -> None:
+async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
     """Send an attempt's answer to the client, to its end."""
     core, client = exchange.core, exchange.client
     exchange.answered_by = attempt
@@ -57,7 +57,7 @@ async def deliver(exchange: "Exchange", plan: Plan, attempt: Attempt) -> None:
     _end(exchange, plan, attempt, is_chunked=is_chunked)
 
 
-def _end(exchange: "Exchange", plan: Plan, attempt: Attempt, *, is_chunked: bool) -> None:
+def _end(exchange: "Exchange", plan: Course, attempt: Attempt, *, is_chunked: bool) -> None:
     """Close an answer that was flowing, honestly."""
     client, relay, fault = exchange.client, attempt.relay, attempt.fault
     now = exchange.core.loop.time()

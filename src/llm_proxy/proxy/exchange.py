@@ -25,9 +25,9 @@ from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.usage import UNKNOWN, Usage
 from llm_proxy.formats.endpoint import MODEL, MODELS
 from llm_proxy.net.client import ClientConnection
+from llm_proxy.policy.chain import Course
 from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.policy.limits_seen import advice
-from llm_proxy.policy.plan import Plan
 from llm_proxy.wire.request import Request
 
 from . import answer, refusal
@@ -35,6 +35,7 @@ from .admission import Visit
 from .attempt import Attempt
 from .beat import Beat
 from .call import Call
+from .course import course_of, name_at
 from .deliver import deliver
 from .finish import finish
 from .intake import read_call, read_call_slowly
@@ -95,7 +96,7 @@ class Exchange:
         self.visit = visit
         self.started = core.clock()
         self.call: Call | None = None
-        self.plan: Plan | None = None
+        self.plan: Course | None = None
         self.records: list[AttemptRecord] = []
         self.failures: list[tuple[Attempt, Verdict]] = []
         self.answered_by: Attempt | None = None
@@ -185,7 +186,7 @@ class Exchange:
 
     async def _serve(self, call: Call) -> None:
         core = self.core
-        route = core.table.route(call)
+        routes = core.table.routes(call)
         now = core.loop.time()
         self.deadline = core.deadline_of(self.visit)
         if call.is_stream:
@@ -196,18 +197,13 @@ class Exchange:
                 write_head=self._write_early_head,
                 now=now,
             )
-        plan = self.plan = Plan(
-            core.board,
-            route.targets,
-            model=route.model,
-            deadline=self.deadline,
-            config=core.retry,
-            is_repeatable=call.endpoint.is_repeatable,
+        plan = self.plan = course_of(
+            core.board, routes, call, deadline=self.deadline, config=core.retry
         )
         while not self.is_gone:
             step = plan.next(core.loop.time(), core.rng)
             if isinstance(step, Pick):
-                attempt = self._begin(plan, step, route.names.get(step.target.id))
+                attempt = self._begin(plan, step, name_at(routes, plan, step.target))
                 await attempt.settled
                 if await self._judge(plan, attempt):
                     await deliver(self, plan, attempt)
@@ -221,7 +217,7 @@ class Exchange:
 
     # connect, send, wait
 
-    def _begin(self, plan: Plan, pick: Pick, model: str | None) -> Attempt:
+    def _begin(self, plan: Course, pick: Pick, model: str | None) -> Attempt:
         core = self.core
         assert self.call is not None
         now = core.loop.time()
@@ -253,7 +249,7 @@ class Exchange:
         attempt.start()
         return attempt
 
-    async def _judge(self, plan: Plan, attempt: Attempt) -> bool:
+    async def _judge(self, plan: Course, attempt: Attempt) -> bool:
         """Decide whether an attempt answered; if not, learn from its fault."""
         if attempt.replays:
             plan.replayed()

@@ -20,8 +20,8 @@ from llm_proxy.domain.faults import (
 from llm_proxy.domain.record import Outcome
 from llm_proxy.domain.signal import Signal
 from llm_proxy.formats.status import status_in_stream
+from llm_proxy.policy.chain import Course
 from llm_proxy.policy.last_word import LastWord
-from llm_proxy.policy.plan import Plan
 from llm_proxy.wire.head import LAST_CHUNK, chunk
 
 from . import answer
@@ -36,7 +36,7 @@ ALL_LIMITED = "错误重试全都rate limit,请再次重试."
 CLIENTS_OWN = (CLIENT_FAULT, CONTENT_FILTERED, CONTEXT_TOO_LONG, MODEL_NOT_FOUND)
 
 
-def answer_last_word(exchange: "Exchange", plan: Plan) -> None:
+def answer_last_word(exchange: "Exchange", plan: Course) -> None:
     """Answer a request whose attempts are used up."""
     word = plan.last_word(exchange.core.loop.time())
     fault = word.fault

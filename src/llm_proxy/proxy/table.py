@@ -73,10 +73,6 @@ class Table:
             self._chains[key] = routes
         return routes
 
-    def route(self, call: Call) -> Route:
-        """Return where `call` can go with the model it asks for."""
-        return self.routes(call)[0]
-
     def _make_chain(self, call: Call) -> tuple[Route, ...]:
         models = [call.model]
         while models[-1] in self._fallbacks and len(models) < MAX_CHAIN:

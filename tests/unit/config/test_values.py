@@ -139,7 +139,6 @@ def test_an_unusable_value_stops_the_start_with_one_line_and_a_way_out(
         ("REDIS_URL", "redis://:canary@cache"),
         ("WORKERS", "2"),
         ("STREAM_RESCUE", "1"),
-        ("MODEL_FALLBACKS", "a=b"),
     ],
 )
 def test_what_is_not_built_yet_stops_the_start_when_set(

@@ -1,0 +1,41 @@
+"""From a call's routes to the plan that walks them."""
+
+from llm_proxy.domain.target import Target
+from llm_proxy.policy.board import Board
+from llm_proxy.policy.chain import Chain, Course
+from llm_proxy.policy.plan import Plan
+from llm_proxy.policy.retry import RetryConfig
+
+from .call import Call
+from .table import Route
+
+
+def course_of(
+    board: Board,
+    routes: tuple[Route, ...],
+    call: Call,
+    *,
+    deadline: float,
+    config: RetryConfig,
+) -> Course:
+    """Return the plan for `call`: one walk over targets, or one per model of its chain."""
+
+    def make(stage: int, waited_s: float) -> Plan:
+        return Plan(
+            board,
+            routes[stage].targets,
+            model=routes[stage].model,
+            deadline=deadline,
+            config=config,
+            is_repeatable=call.endpoint.is_repeatable,
+            is_last=stage + 1 == len(routes),
+            waited_s=waited_s,
+        )
+
+    return make(0, 0.0) if len(routes) == 1 else Chain(len(routes), make)
+
+
+def name_at(routes: tuple[Route, ...], course: Course, target: Target) -> str | None:
+    """Return the model's name at `target`, at the stage the course is in."""
+    stage = course.stage if isinstance(course, Chain) else 0
+    return routes[stage].names.get(target.id)
