@@ -304,14 +304,12 @@ async def test_an_echoed_key_never_reaches_the_client(world: World) -> None:
     assert stream.data[-1] == "[DONE]"
 
 
-@pytest.mark.parametrize("value", ["20000", "0.5", "1e3", "-1", "0", "soon", "", "nan"])
+@pytest.mark.parametrize("value", ["20000", "20000.5", "1e3", "-1", "0", "soon", "", "nan"])
 async def test_a_clients_deadline_is_a_number_of_milliseconds(world: World, value: str) -> None:
     headers = [("x-llm-proxy-timeout-ms", value)]
     answer = await world.generate("chat", headers=headers)
-    if value == "20000":
+    if value.startswith("20000"):
         assert answer.status == 200
-    elif value == "0.5":
-        assert answer.status in (200, 504)
     else:
         assert answer.status == 400
         assert answer.json()["error"]["code"] == "invalid_timeout"
