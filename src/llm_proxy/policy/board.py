@@ -125,9 +125,12 @@ class Board:
         slot.in_flight += 1
         slot.weigh()
         slot.tokens = self.budget.earn(slot.tokens)
-        if slot.is_suspect and slot.health(now) is Standing.HALF_OPEN:
-            return _start_probe(slot)
-        return NO_PROBE
+        if not slot.is_suspect:
+            return NO_PROBE
+        limit = slot.limits.get(model)
+        if limit is not None:
+            limit.looked_at(now, self.config)
+        return _start_probe(slot) if slot.health(now) is Standing.HALF_OPEN else NO_PROBE
 
     def committed(
         self, target: Target, model: str, now: float, *, spent_s: float | None = None

@@ -30,16 +30,18 @@ class Limit:
         source: Where the ban's length came from: `header` or `body`.
         guess_until: End of the guessed rest.
         guesses: Guessed rests in a row that the next attempt confirmed.
+        look_until: How long the first attempt behind a confirmed rest is waited for.
         spent_until: Reset of a limit that is used up.
     """
 
-    __slots__ = ("guess_until", "guesses", "source", "spent_until", "told_until")
+    __slots__ = ("guess_until", "guesses", "look_until", "source", "spent_until", "told_until")
 
     def __init__(self) -> None:
         self.told_until = 0.0
         self.source: Source = "header"
         self.guess_until = 0.0
         self.guesses = 0
+        self.look_until = 0.0
         self.spent_until = 0.0
 
     def is_over(self, now: float) -> bool:
@@ -78,10 +80,24 @@ class Limit:
         self.guess_until = now + rest_s
         return rest_s
 
+    def is_doubted(self, now: float) -> bool:
+        """Whether it is, by guess, still limited."""
+        return now < self.guess_until or now < self.look_until
+
+    def looked_at(self, now: float, config: RetryConfig) -> None:
+        """Count an attempt that starts: behind a confirmed rest, one finds out for all.
+
+        Without that, every request that comes before its answer would try the key too, and move
+        on to the next key that is tried by all.
+        """
+        if self.guesses > 1 and not self.is_doubted(now):
+            self.look_until = now + config.look_s
+
     def succeeded(self) -> None:
         """Forget the guesses; a ban stays, as it was told."""
         self.guesses = 0
         self.guess_until = 0.0
+        self.look_until = 0.0
         self.spent_until = 0.0
 
 

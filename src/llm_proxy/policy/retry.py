@@ -39,6 +39,9 @@ class RetryConfig(msgspec.Struct, frozen=True):
     """First rest of (key, model) after a limit without advice; doubles while confirmed."""
     guess_cap_s: float = 8.0
     """Longest guessed rest: limits count per minute, so a key is free again soon."""
+    look_s: float = 1.0
+    """How long the first attempt behind a confirmed guess may take before others follow; most
+    providers refuse within that."""
     quota_s: float = 300.0
     """Rest of a key without credit: somebody has to pay first."""
     refused_s: float = 1.0

@@ -151,7 +151,7 @@ class Slot:
         health = self.health(now)
         if health is not Standing.CLEAN or limit is None:
             return health
-        if limit.guess_until > now:
+        if limit.is_doubted(now):
             return Standing.GUESSED
         return Standing.SPENT if limit.spent_until > now else Standing.CLEAN
 
