@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llm_proxy.net.pool import REST_S
 from tests.support.answers import Dialect, error, to_json
 from tests.support.provider import Request
 from tests.support.scripts import Script, close, garbage, reset, respond, signal, sleep
@@ -129,9 +130,15 @@ async def test_a_request_with_side_effects_never_uses_a_connection_that_may_be_s
 
 
 async def warm(scene: Scene) -> None:
-    """Leave one idle connection behind."""
+    """Leave one idle connection behind, fit to be used again."""
     assert (await scene.ask()).status == 200
     assert len(scene.a.open_connections) == 1
+    await rest()
+
+
+async def rest() -> None:
+    """Wait until the connection that was used last may be used again."""
+    await asyncio.sleep(4 * REST_S)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -158,6 +165,7 @@ async def test_the_replay_on_a_fresh_connection_does_not_use_up_a_retry(tmp_path
             answer = await scene.ask()
             assert answer.status == 200
             assert answer.header("x-llm-proxy-attempts") == "2"  # two requests were written
+            await rest()
             # a fresh connection that dies is a failure like any other
             scene.a.reply([reset()], early=True)
             assert (await scene.ask()).status == 502
@@ -221,5 +229,30 @@ async def test_healthy_connections_are_kept(stage: Stage) -> None:
     async with stage.scene("single") as scene:
         for dialect in DIALECTS:
             assert (await scene.ask(dialect)).status == 200
+            await rest()
             assert read(dialect, (await scene.stream(dialect))[1]).ending == "whole"
+            await rest()
         assert {request.connection for request in scene.a.requests} == {0}
+
+
+async def test_a_second_answer_never_reaches_another_client_however_busy_the_upstream_is(
+    stage: Stage,
+) -> None:
+    async with stage.scene("single") as scene:
+        other = respond(to_json({"stolen": True}))
+        count = 0
+
+        def answer(request: Request) -> Script:
+            nonlocal count
+            count += 1
+            mine = JSON["chat"](request.fields["messages"][0]["content"])
+            return [*mine, sleep(0.001), *other] if count % 10 == 0 else mine
+
+        scene.a.reply(answer)
+
+        async def client(number: int) -> None:
+            for turn in range(20):
+                text = f"client {number} turn {turn}"
+                assert text_of("chat", (await scene.ask(text=text)).json()) == text
+
+        await asyncio.gather(*(client(number) for number in range(20)))

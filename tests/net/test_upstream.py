@@ -24,7 +24,7 @@ from llm_proxy.domain.secret import Secret
 from llm_proxy.domain.target import Key, Target, Timeouts, Upstream
 from llm_proxy.net.dial import Dialer
 from llm_proxy.net.fetch import Fetched, fetch
-from llm_proxy.net.pool import Pool
+from llm_proxy.net.pool import REST_S, Pool
 from llm_proxy.net.timers import Wheel
 from tests.support.certificate import authority_pem, server_context
 from tests.support.provider import Provider, black_hole_url, refused_url
@@ -40,6 +40,7 @@ from tests.support.scripts import (
     reset,
     respond,
     signal,
+    sleep,
     wait,
 )
 
@@ -77,8 +78,10 @@ async def pool_of(target: Target, *, ca_file: str | None = None) -> AsyncIterato
 
 
 async def ask(pool: Pool, *, timeout_s: float = 5.0) -> Fetched:
-    """Send one request."""
-    return await fetch(asyncio.get_running_loop(), pool, HEAD, timeout_s=timeout_s)
+    """Send one request, and let its connection rest."""
+    fetched = await fetch(asyncio.get_running_loop(), pool, HEAD, timeout_s=timeout_s)
+    await asyncio.sleep(2 * REST_S)
+    return fetched
 
 
 @pytest.mark.parametrize(
@@ -200,6 +203,26 @@ async def test_bytes_that_come_while_it_is_idle_end_a_connection() -> None:
             while pool.sizes != (0, 0):
                 await asyncio.sleep(0.005)
         assert (await ask(pool)).fault is None
+
+
+async def test_an_answer_that_comes_right_behind_another_never_reaches_anybody() -> None:
+    """An upstream that answers twice, the second time in a packet of its own."""
+    async with Provider() as provider, pool_of(target_of(provider.url)) as pool:
+        loop = asyncio.get_running_loop()
+        provider.reply([*respond(b"mine"), sleep(0.001), *respond(b"somebody else's")])
+        for _ in range(20):
+            fetched = await fetch(loop, pool, HEAD, timeout_s=5.0)
+            assert fetched.body == b"mine"
+        await provider.wait_until(lambda: not provider.open_connections)
+        assert len(provider.connections) == 20
+
+
+async def test_an_upstream_that_answered_twice_gets_a_connection_for_every_request() -> None:
+    async with Provider() as provider, pool_of(target_of(provider.url)) as pool:
+        provider.script([*respond(b"1"), sleep(0.001), *respond(b"2")])
+        for _ in range(4):
+            assert (await ask(pool)).fault is None
+        assert len(provider.connections) == 4
 
 
 async def test_an_answer_that_does_not_come_is_late() -> None:

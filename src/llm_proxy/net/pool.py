@@ -3,9 +3,14 @@
 Apart by (upstream, key), although connections carry no key: a provider may bind what it knows of
 a key to the connection, and no mistake here can then send one key's request where another's
 answer comes back. Newest first keeps the warm ones warm and lets the others age out.
+
+A connection rests REST_S before it is used again: bytes that a faulty upstream sends behind its
+answer, in a packet of their own, are then seen as what they are and not as the next answer. An
+upstream that was caught at it is given every request on a connection of its own.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 
 from llm_proxy.domain.faults import CONNECT_FAILED
@@ -20,13 +25,26 @@ IDLE_S = 55.0
 MAX_IDLE = 1024
 MAX_WARM = 8
 CLOSED_AT_ONCE = "closed by the upstream at once"
-LOOK = 4
+REST_S = 0.005
+"""Longer than packets of one answer are apart on the way; requests of people are farther apart."""
+DISTRUST_S = 600.0
+"""A handshake for every request is dear, and servers get mended."""
 
 
 class Pool:
     """The connections of one target."""
 
-    __slots__ = ("_all", "_dialer", "_idle", "_is_closed", "_loop", "_wheel", "target")
+    __slots__ = (
+        "_all",
+        "_dialer",
+        "_distrusted_until",
+        "_idle",
+        "_is_closed",
+        "_loop",
+        "_resting",
+        "_wheel",
+        "target",
+    )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, wheel: Wheel, dialer: Dialer, target: Target
@@ -36,25 +54,20 @@ class Pool:
         self._dialer = dialer
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
+        self._resting: deque[UpstreamConnection] = deque()
         self._is_closed = False
+        self._distrusted_until = 0.0
         self.target = target
 
     def take(self) -> UpstreamConnection | None:
-        """Return a usable idle connection, or None; one that the loop has polled, if it can."""
-        idle = self._idle
-        now = self._loop.time()
-        # Those that became idle in this very turn stand at the end; a look further in saves the
-        # system call that `is_usable` makes for them.
-        for place in range(1, min(len(idle), LOOK) + 1):
-            if idle[-place].idle_since < now:
-                connection = idle.pop(-place)
-                if connection.is_usable(now):
-                    return connection
-                connection.abort()
-                break
+        """Return an idle connection that has rested, or None."""
+        resting, idle = self._resting, self._idle
+        rested_at = self._loop.time() - REST_S
+        while resting and resting[0].idle_since <= rested_at:
+            idle.append(resting.popleft())
         while idle:
             connection = idle.pop()
-            if connection.is_usable(now):
+            if connection.is_free:
                 return connection
             connection.abort()
         return None
@@ -84,31 +97,39 @@ class Pool:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a free connection back."""
-        if self._is_closed or not connection.is_free or len(self._idle) >= MAX_IDLE:
+        now = self._loop.time()
+        is_full = len(self._idle) + len(self._resting) >= MAX_IDLE
+        if self._is_closed or now < self._distrusted_until or is_full or not connection.is_free:
             connection.abort()
             return
         if connection.answers == 1:
             self._dialer.remember_session(self.target.upstream, connection)
-        self._idle.append(connection)
-        connection.set_due(self._loop.time() + IDLE_S)
+        self._resting.append(connection)
+        connection.set_due(now + IDLE_S)
+
+    def distrust(self) -> None:
+        """Use no connection twice for a while: the upstream sends what nobody asked for."""
+        self._distrusted_until = self._loop.time() + DISTRUST_S
+        for connection in (*self._idle, *self._resting):
+            connection.abort()
 
     def forget(self, connection: UpstreamConnection) -> None:
         """A connection of this pool is closed."""
         self._all.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        for waiting in (self._idle, self._resting):
+            if connection in waiting:
+                waiting.remove(connection)
 
     def close(self) -> None:
         """Close what is idle now and the rest when it is done."""
         self._is_closed = True
-        for connection in list(self._idle):
+        for connection in (*self._idle, *self._resting):
             connection.abort()
-        self._idle.clear()
 
     @property
     def sizes(self) -> tuple[int, int]:
         """(open, idle) connections."""
-        return len(self._all), len(self._idle)
+        return len(self._all), len(self._idle) + len(self._resting)
 
 
 class Pools:

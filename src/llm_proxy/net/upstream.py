@@ -6,7 +6,6 @@ fault table's words; what follows is decided elsewhere.
 """
 
 import asyncio
-import select
 from enum import IntEnum
 from typing import Protocol, cast
 
@@ -17,6 +16,8 @@ from llm_proxy.wire.response import HeadTooLargeError, ResponseReader
 from .sockets import tune
 from .timers import Wheel
 
+FAREWELL_S = 1.0
+"""Bytes that come later on an idle connection say goodbye."""
 LARGE_BODY_BYTES = 64 * 1024
 """From this size on head and body are written apart, which saves a copy of the body."""
 
@@ -50,6 +51,9 @@ class Home(Protocol):
 
     def forget(self, connection: "UpstreamConnection") -> None:
         """It is closed."""
+
+    def distrust(self) -> None:
+        """Bytes came behind a whole answer."""
 
 
 class State(IntEnum):
@@ -178,16 +182,6 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether it is open and nobody's."""
         return self._state is IDLE and not self._transport.is_closing()
 
-    def is_usable(self, now: float) -> bool:
-        """Return whether the connection can take a request: open, idle and silent.
-
-        A connection that became idle in this very turn of the loop has not been polled since;
-        bytes behind its last answer may wait in the kernel and would become the next answer.
-        """
-        if not self.is_free:
-            return False
-        return self.idle_since < now or not self._is_readable()
-
     # asyncio's callbacks.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -198,7 +192,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._state is not RELAYING and self._state is not WAITING:
-            self._close()  # bytes nobody asked for: never hand them to the next request
+            # Bytes nobody asked for: never hand them to the next request. Long after an answer
+            # they are a server's farewell (408), right behind it they belong to that answer.
+            if self.answers and self._loop.time() - self.idle_since < FAREWELL_S:
+                self._home.distrust()
+            self._close()
             return
         reader = self._reader
         try:
@@ -257,6 +255,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._home.put(self)
         else:
             self._close()
+            if reader.has_surplus:
+                self._home.distrust()
         if sink is not None:
             sink.on_end()
 
@@ -285,14 +285,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._home.forget(self)
         if self._transport is not None:
             self._transport.abort()
-
-    def _is_readable(self) -> bool:
-        sock = self._transport.get_extra_info("socket")
-        if sock is None:
-            return False
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
 
     def on_due(self, now: float) -> None:
         """Wheel: the deadline passed."""
