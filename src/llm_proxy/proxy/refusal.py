@@ -13,6 +13,7 @@ from llm_proxy.domain.faults import (
     CONTENT_FILTERED,
     CONTEXT_TOO_LONG,
     MODEL_NOT_FOUND,
+    OVERLOADED,
     QUOTA,
     Answer,
     Fault,
@@ -104,8 +105,13 @@ def _status(exchange: "Exchange", fault: Fault, signal: Signal | None) -> int:
         return 502
     if signal.status >= 400:
         return signal.status
+    # What the words meant counts more than a type that says nothing of it.
     if fault is QUOTA:
         return 402
+    if fault in CLIENTS_OWN:
+        return 404 if fault is MODEL_NOT_FOUND else 400
+    if fault is OVERLOADED:
+        return 529 if exchange.visit.admission.format.name == "messages" else 503
     return status_in_stream(signal, exchange.visit.admission.format.name)
 
 
