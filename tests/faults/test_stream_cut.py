@@ -201,13 +201,28 @@ async def test_a_slow_but_living_stream_is_never_cut(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("missing", [b"\n", b"\n\n"])
-async def test_a_last_event_without_its_blank_line_is_completed_by_what_is_missing(
-    stage: Stage, missing: bytes
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_last_event_without_its_blank_line_comes_down_as_it_was_sent(
+    stage: Stage, missing: bytes, at_once: bool
 ) -> None:
     async with stage.scene("single") as scene:
         begin, *pieces = STREAM["chat"](framing="close")
         events = b"".join(piece for piece in pieces if isinstance(piece, bytes))
-        scene.a.reply([begin, events.removesuffix(missing), close()])
+        sent = events.removesuffix(missing)
+        half = len(sent) // 2
+        body = [sent] if at_once else [sent[:half], sleep(0.02), sent[half:]]
+        scene.a.reply([begin, *body, close()])
         _, stream = await scene.stream("chat")
-        assert stream.raw == events
-        assert read("chat", stream).ending == "whole"
+        assert stream.raw == sent
+
+
+async def test_a_last_event_without_its_blank_line_is_completed_before_an_error_event(
+    stage: Stage,
+) -> None:
+    async with stage.scene("single") as scene:
+        begin, *pieces = STREAM["chat"](framing="close", finish=None, done=False, usage=False)
+        events = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        scene.a.reply([begin, events.removesuffix(b"\n\n"), close()])
+        _, stream = await scene.stream("chat")
+        assert stream.raw.startswith(events)
+        assert read("chat", stream).ending == "error"

@@ -154,15 +154,17 @@ class StreamRelay:
         """The body ended as its framing says."""
         if self.state is OVER:
             return
-        rest = self._splitter.rest
+        rest = bytes(self._splitter.rest)
         if rest:
             # The last event may lack its blank line; completed, it must make sense by itself.
             ends = {10: b"\n", 13: b"\r"}  # half of the blank line may be there
-            self._read(ends.get(rest[-1], b"\n\n"), self._loop.time())
+            self._read(ends.get(rest[-1], b"\n\n"), self._loop.time(), is_last=True)
             if self._is_over():
                 return
         watch = self.watch
         if watch.is_ended or watch.is_finished:
+            if rest and self._out and self._out[-1].startswith(rest):
+                self._out[-1] = rest  # as it came: nothing follows that would need the boundary
             self._over(None, "")
         elif self.state is HELD:
             self._over(EMPTY_ANSWER, "the stream ended without content")
@@ -195,7 +197,7 @@ class StreamRelay:
         """Name a break behind content; what nobody has got yet can still come from elsewhere."""
         return BODY_CUT if self.state is READY else STREAM_CUT
 
-    def _read(self, data: bytes, now: float) -> None:
+    def _read(self, data: bytes, now: float, *, is_last: bool = False) -> None:
         try:
             events = self._splitter.feed(data)
         except OversizeEventError:
@@ -214,6 +216,8 @@ class StreamRelay:
             if self.state is HELD and not self._hold(kind, event, now):
                 return
             self._out.append(event)
+        if is_last:
+            return
         self._flush()
         if self.watch.is_ended and self.state is FLOWING:
             self._on_change()
