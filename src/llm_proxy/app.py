@@ -26,7 +26,7 @@ from llm_proxy.domain.errors import ConfigError, StoreError
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.status import Totals
 from llm_proxy.net.dial import Dialer
-from llm_proxy.net.loop import Tasks, new_event_loop, raise_descriptor_limit, wall_ms
+from llm_proxy.net.loop import Tasks, new_event_loop, wall_ms
 from llm_proxy.net.pool import Pools
 from llm_proxy.net.server import Server
 from llm_proxy.net.timers import Wheel
@@ -135,13 +135,7 @@ class _App:
             report=self._report,
             on_bug=self._on_bug,
         )
-        limits = limits_of(settings, raise_descriptor_limit())
-        if limits.max_connections < settings.max_connections:
-            LOG.warning(
-                "MAX_CONNECTIONS is %d, as this process may open few files (ulimit -n)",
-                limits.max_connections,
-            )
-        self._server = Server(loop, self._wheel, self._core, limits)
+        self._server = Server(loop, self._wheel, self._core, limits_of(settings))
         self._core.models = Catalogue(self._core)
         self._core.ops = Ops(
             unready=self._unready,

@@ -2,14 +2,20 @@
 
 import shlex
 import sys
+from logging import DEBUG, WARNING, getLogger
 
 from llm_proxy.config.access import FILE
 from llm_proxy.config.settings import Settings
 from llm_proxy.domain.redact import Redactor
 from llm_proxy.domain.secret import Secret
 from llm_proxy.net.handler import Limits
+from llm_proxy.net.loop import raise_descriptor_limit
 from llm_proxy.policy.retry import RetryConfig
 from llm_proxy.proxy.core import Config
+
+LOG = getLogger("llm_proxy")
+OWN_DESCRIPTORS = 64
+"""For the store, the log, the listener and what the runtime opens."""
 
 
 def redactor_of(settings: Settings) -> Redactor:
@@ -34,21 +40,23 @@ def config_of(settings: Settings) -> Config:
     )
 
 
-OWN_DESCRIPTORS = 64
-"""For the store, the log, the listener and what the runtime opens."""
+def limits_of(settings: Settings) -> Limits:
+    """Return the server's limits, having lifted the process's own as far as they go.
 
-
-def limits_of(settings: Settings, descriptors: int) -> Limits:
-    """Return the server's limits.
-
-    Args:
-        settings: The effective configuration.
-        descriptors: How many the process may open; 0 = no limit. A client's request needs two,
-            and running out of them is worse than an honest 503.
+    A client's request needs two descriptors, and running out of them is worse than an honest 503:
+    where there are too few for MAX_CONNECTIONS, fewer connections are taken.
     """
     connections = settings.max_connections
+    descriptors = raise_descriptor_limit()
     if descriptors:
         connections = max(1, min(connections, (descriptors - OWN_DESCRIPTORS) // 2))
+    if connections < settings.max_connections:
+        is_asked_for = settings.origins.get("max_connections", "default") != "default"
+        LOG.log(
+            WARNING if is_asked_for else DEBUG,
+            "at most %d client connections, as this process may open few files (ulimit -n)",
+            connections,
+        )
     return Limits(max_body_bytes=settings.max_body_mb * 1024 * 1024, max_connections=connections)
 
 

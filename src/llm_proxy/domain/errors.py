@@ -41,7 +41,9 @@ class RequestError(WireError):
         param: The request field at fault, or None.
     """
 
-    def __init__(self, status: int, message: str, *, code: str = "", param: str | None = None):
+    def __init__(
+        self, status: int, message: str, *, code: str = "", param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
