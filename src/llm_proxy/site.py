@@ -60,6 +60,8 @@ class PageSite:
 
     def takes(self, path: bytes) -> bool:
         """Return whether `path` belongs to the page."""
+        if path.startswith(b"/api/v1/"):
+            return False  # the address of some providers; a client is told the right one
         return path in (b"/", b"/dashboard") or path.startswith((b"/dashboard/", b"/api/"))
 
     def serve(self, client: ClientConnection, request: Request) -> None:

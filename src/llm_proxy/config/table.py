@@ -52,12 +52,16 @@ def from_tables(
     for position, table in enumerate(tables):
         reader = _Table(f"upstream[{position}]", table, reading)
         own = reader.upstream(f"upstream-{position + 1}", keys, defaults)
+        renamed = reader.renamed_models()
         own = msgspec.structs.replace(
             own,
             formats=reader.lists("formats", _FORMATS)
             or formats[position]
             or formats_of(own.host, own.root),
-            models=reader.lists("models", _MODELS) or models[position],
+            models=tuple(dict.fromkeys(name for _, name in renamed))
+            or reader.lists("models", _MODELS)
+            or models[position],
+            model_map=renamed + own.model_map,
         )
         if any(own.name == other.name for other in upstreams):
             fix = "Give each upstream its own name"
@@ -103,6 +107,17 @@ class _Table:
             fix = "Write one list of words"
             raise ConfigError(self._at(name), "holds several lists", fix)
         return () if lists is None else tuple(lists[0])
+
+    def renamed_models(self) -> tuple[tuple[str, str], ...]:
+        """Return (client's name, upstream's name) where `models` is a table of them."""
+        models = self._table.get("models")
+        if not isinstance(models, dict):
+            return ()
+        for alias, name in models.items():
+            if not alias or not isinstance(name, str) or not name.strip():
+                fix = 'For example models = { fast = "qwen3" }'
+                raise ConfigError(self._at("models"), "holds a name without a model", fix)
+        return tuple((alias, name.strip()) for alias, name in models.items())
 
     def _at(self, name: str) -> str:
         return f"{self._path}.{name}"

@@ -136,5 +136,7 @@ DEADLINE            = Fault("deadline",            504, _NEVER,   _M.NONE,    _A
 SHUT_DOWN           = Fault("shut_down",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the proxy is shutting down")
 # fmt: on
 
-FAULTS: dict[str, Fault] = {row.name: row for row in list(globals().values()) if isinstance(row, Fault)}
+FAULTS: dict[str, Fault] = {
+    row.name: row for row in list(globals().values()) if isinstance(row, Fault)
+}
 """Every row by its name."""

@@ -108,6 +108,7 @@ def _usual_answer(body: bytes) -> Answer | None:
     counts = Usage(usage.prompt_tokens, read, write, usage.completion_tokens, reasoning)
     return Answer(model=answer.model, usage=counts)
 
+
 _FAILED_REASONS = frozenset(
     ("error", "network_error", "insufficient_system_resource", "abort", "malformed_function_call")
 )

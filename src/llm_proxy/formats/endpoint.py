@@ -46,11 +46,6 @@ class Endpoint(msgspec.Struct, frozen=True):
     has_json_body: bool = False
     is_repeatable: bool = False
 
-    @property
-    def upstream_path(self) -> str:
-        """The path below an upstream's version root: `/chat/completions`."""
-        return self.path.removeprefix("/v1")
-
 
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 _READING = frozenset(("GET", "HEAD"))

@@ -43,20 +43,3 @@ def deadline_of(now: float, *, client_s: float | None, request_s: float) -> floa
     """
     own_s = request_s if request_s > 0.0 else float("inf")
     return now + (own_s if client_s is None else min(own_s, client_s))
-
-
-def timer_s(own_s: float, *, deadline: float, now: float) -> float | None:
-    """Return how long a timer of an attempt may run: its own time or what is left, if less.
-
-    Args:
-        own_s: The timer's setting, seconds; 0 = off.
-        deadline: Loop time at which the request ends.
-        now: Loop time.
-
-    Returns:
-        Seconds, not negative; None = no limit.
-    """
-    left_s = max(0.0, deadline - now)
-    if own_s > 0.0:
-        return min(own_s, left_s)
-    return None if left_s == float("inf") else left_s

@@ -6,6 +6,7 @@ exchange.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol, TypeVar, TypeVarTuple
@@ -40,6 +41,10 @@ from .table import Table
 CORRECTED = "address corrected"
 MAX_PATH = 200
 MAX_CLIENT = 120
+KEY_IN_QUERY = re.compile(
+    rb"(?:^|[&;])(?:key|api[_-]?key|access[_-]?(?:key|token)|token)=", re.IGNORECASE
+)
+"""Keys in addresses end up in the logs of everything on the way, the upstream's included."""
 MAX_SITE_BODY_BYTES = 1024 * 1024
 """Bodies for the page's paths, which never need more."""
 MAX_NAMES = 1024
@@ -281,7 +286,7 @@ class Core:
             )
         endpoint = endpoint_of(request.method, path.decode("ascii"))
         caller = self._caller(request)
-        if b"key=" in request.query:
+        if KEY_IN_QUERY.search(request.query):
             raise RequestError(
                 400, "send the access key in a header, not in the address", code="key_in_address"
             )

@@ -51,6 +51,20 @@ def test_upstream_tables_say_more_than_variables_can(load_with: Load) -> None:
     )
 
 
+def test_models_may_be_a_table_of_other_names(load_with: Load) -> None:
+    table = """
+        [[upstream]]
+        url = "https://a.com"
+        key = "none"
+        models = { fast = "qwen3", "claude-*" = "gpt-5" }
+        model_map = { old = "qwen3" }
+    """
+    settings = load_with(table, PROXY_URL=None, API_KEY=None)
+    (upstream,) = settings.upstreams
+    assert upstream.models == ("qwen3", "gpt-5")
+    assert upstream.model_map == (("fast", "qwen3"), ("claude-*", "gpt-5"), ("old", "qwen3"))
+
+
 def test_the_environment_beats_the_file(load_with: Load) -> None:
     settings = load_with(
         "port = 1234\nmax_retries = 7\nlog_level = 'error'", PORT="4321", LOG_LEVEL=" "

@@ -54,4 +54,3 @@ def test_what_a_request_means(
     assert (endpoint.format, endpoint.kind) == (format_, kind)
     assert (endpoint.has_json_body, endpoint.is_repeatable) == (has_json_body, is_repeatable)
     assert endpoint.path == path
-    assert endpoint.upstream_path == path[len("/v1") :]

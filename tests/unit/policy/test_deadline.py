@@ -3,7 +3,7 @@
 import pytest
 
 from llm_proxy.domain.errors import RequestError
-from llm_proxy.policy.deadline import client_deadline_s, deadline_of, timer_s
+from llm_proxy.policy.deadline import client_deadline_s, deadline_of
 
 INF = float("inf")
 
@@ -45,20 +45,3 @@ def test_the_shorter_limit_ends_a_request(
     client_s: float | None, request_s: float, expected: float
 ) -> None:
     assert deadline_of(100.0, client_s=client_s, request_s=request_s) == expected
-
-
-@pytest.mark.parametrize(
-    ("own_s", "deadline", "expected"),
-    [
-        pytest.param(3.0, 110.0, 3.0, id="own"),
-        pytest.param(30.0, 110.0, 10.0, id="what_is_left"),
-        pytest.param(0.0, 110.0, 10.0, id="off"),
-        pytest.param(0.0, INF, None, id="no_limit_at_all"),
-        pytest.param(3.0, INF, 3.0, id="own_without_deadline"),
-        pytest.param(3.0, 99.0, 0.0, id="past"),
-    ],
-)
-def test_a_timer_never_outlives_the_request(
-    own_s: float, deadline: float, expected: float | None
-) -> None:
-    assert timer_s(own_s, deadline=deadline, now=100.0) == expected
