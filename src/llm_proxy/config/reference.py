@@ -54,8 +54,7 @@ _UPSTREAM = {
     "keys": ("Several keys, in place of `key`: a key pool.", "多个密钥（代替 `key`），即密钥池。"),
     "formats": ("As `PROXY_FORMATS`, for this upstream.", "同 `PROXY_FORMATS`，只用于此上游。"),
     "models": (
-        "As `PROXY_MODELS`, for this upstream; or a table of clients' names and its own:"
-        ' `{ fast = "qwen3" }`.',
+        'As `PROXY_MODELS`, for this upstream; or a table of other names, `{ fast = "qwen3" }`.',
         '同 `PROXY_MODELS`，只用于此上游；也可写成“客户端名称 = 上游名称”的表：`{ fast = "qwen3" }`。',
     ),
     "model_map": (
