@@ -204,3 +204,18 @@ async def test_draining_lets_the_running_request_finish_and_takes_no_other() -> 
         reply = await busy.read_response()
         assert (reply.status, reply.header("connection")) == (200, "close")
         assert await busy.ended() == "fin"
+
+
+async def test_a_body_in_thousands_of_tiny_chunks_is_refused() -> None:
+    async with echo_server() as server, RawClient("127.0.0.1", server.port) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await client.send(b"2\r\nab\r\n" * 5000)
+        assert (await client.read_response()).status == 400
+        assert server.served == []
+
+
+async def test_a_body_in_a_few_thousand_small_chunks_is_served() -> None:
+    async with echo_server() as server, RawClient("127.0.0.1", server.port) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await client.send(b"2\r\nab\r\n" * 3000 + b"0\r\n\r\n")
+        assert (await client.read_response()).body == b"POST / 6000"

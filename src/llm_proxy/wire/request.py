@@ -21,6 +21,10 @@ from .memo import HeadMemo, KnownHead
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADER_FIELDS = 100
+MANY_PIECES = 4096
+TINY_BYTES = 64
+"""A body of more pieces than MANY_PIECES, each smaller than this on average, is an attack: every
+piece costs a call."""
 
 _HOP_OFFER = frozenset((b"upgrade", b"http2-settings"))
 
@@ -32,7 +36,8 @@ class Request:
         head: Everything before the body; `method` to `keep_alive` are its.
         content_length: The declared body length; None when chunked; 0 without a body.
         max_body_bytes: Limit for this path, set by the handler; 0 = the server's own.
-        parts: Pieces of a body that came in several; None once joined.
+        gathered: A body that comes in several pieces, so far; None once it is whole.
+        pieces: How many pieces came.
         body: The whole body once complete.
         received_bytes: Body bytes so far.
         peer: Address and port of the client's socket.
@@ -43,6 +48,7 @@ class Request:
         "body",
         "content_length",
         "fields",
+        "gathered",
         "head",
         "headers",
         "http_version",
@@ -50,9 +56,9 @@ class Request:
         "keep_alive",
         "max_body_bytes",
         "method",
-        "parts",
         "path",
         "peer",
+        "pieces",
         "query",
         "received_bytes",
         "visit",
@@ -74,7 +80,8 @@ class Request:
         self.is_complete = False
         self.received_bytes = 0
         self.peer: tuple[str, int] | None = None
-        self.parts: list[bytes] | None = None
+        self.gathered: bytearray | None = None
+        self.pieces = 0
         self.visit: object | None = None
 
     @property
@@ -275,22 +282,25 @@ class RequestReader:
         request, sink = self._request, self._sink
         assert request is not None
         assert sink is not None
-        if not request.body and request.parts is None:
+        if not request.body and request.gathered is None:
             request.body = data
-        elif request.parts is None:
-            request.parts = [request.body, data]
+        elif request.gathered is None:
+            request.gathered = bytearray(request.body + data)
         else:
-            request.parts.append(data)
+            request.gathered += data
+        request.pieces += 1
         request.received_bytes += len(data)
+        if request.pieces > MANY_PIECES and request.received_bytes < request.pieces * TINY_BYTES:
+            raise RequestError(400, "the body comes in too many too small chunks")
         sink.on_body(request, len(data))
 
     def on_message_complete(self) -> None:
         request, sink = self._request, self._sink
         if self._is_offer or request is None or sink is None:
             return
-        if request.parts is not None:
-            request.body = b"".join(request.parts)
-            request.parts = None
+        if request.gathered is not None:
+            request.body = bytes(request.gathered)
+            request.gathered = None
         request.is_complete = True
         self._request = None
         sink.on_complete(request)
@@ -304,7 +314,7 @@ def _without_offer(connection: bytes) -> bytes:
 def discard_body(request: Request) -> None:
     """Forget what came of the body; used for requests that were refused by their head."""
     request.body = b""
-    request.parts = None
+    request.gathered = None
 
 
 def check_size(head: RequestHead) -> None:
