@@ -135,7 +135,7 @@ class Attempt:
         self.target: Target = target
         self.model = model
         self.beat = beat
-        self._blank = Blank(self.key)
+        self._blank: Blank | None = None
         self.byte_at = 0.0
         self.sent_at = 0.0
         self.connect_ms: float | None = None
@@ -190,6 +190,8 @@ class Attempt:
         self.byte_at = self._loop.time()
         if self.relay is not None:
             self.relay.attach(client, is_chunked=is_chunked)
+        else:
+            self._blank = Blank(self.key)
         for part in self.parts:
             self._pass_on(part)
         self.parts = []
@@ -320,7 +322,8 @@ class Attempt:
         if self.relay is not None:
             self.relay.on_end()
         else:
-            self._pass_on(b"")
+            if self.client is not None:
+                self._pass_on(b"")
             self._settle(None, "")
 
     def on_broken(self, fault: Fault, reason: str) -> None:
@@ -388,11 +391,11 @@ class Attempt:
 
     def _pass_on(self, data: bytes) -> None:
         """Pass a piece on; an empty one says that no more comes."""
-        client = self.client
-        if client is None:
+        client, blank = self.client, self._blank
+        if client is None or blank is None:
             self.parts.append(data)
             return
         self.byte_at = self._loop.time()
-        data = self._blank.feed(data) if data else self._blank.rest()
+        data = blank.feed(data) if data else blank.rest()
         if data:
             client.write(chunk(data) if self._is_chunked else data)

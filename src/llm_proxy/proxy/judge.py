@@ -78,14 +78,17 @@ async def _judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
         return Verdict(fault, signal)
     if attempt.mode is not WHOLE:
         return Verdict()
-    attempt.parts = [b"".join(attempt.parts)]
-    try:
-        readable = await _readable(core, attempt)
-    except ValueError:
-        if attempt.status < 400:
-            return Verdict(BODY_CUT)
-        readable = b""
-    body = attempt.parts[0]
+    body = b"".join(attempt.parts)
+    readable: bytes | None = body
+    attempt.parts = [body]
+    if encoding := attempt.fields.get(b"content-encoding"):
+        try:
+            readable = await _readable(core, attempt, encoding)
+        except ValueError:
+            if attempt.status < 400:
+                return Verdict(BODY_CUT)
+            readable = b""
+        body = attempt.parts[0]
     if attempt.status >= 400:
         kind = attempt.fields.get(b"content-type", b"")
         signal = read_signal(attempt.status, kind, readable or b"")
@@ -108,7 +111,7 @@ async def _judge_answer(core: Aside, call: Call, readable: bytes, body: bytes) -
     return Verdict(body=body, usage=answer.usage)
 
 
-async def _readable(core: Aside, attempt: Attempt) -> bytes | None:
+async def _readable(core: Aside, attempt: Attempt, encoding: bytes) -> bytes | None:
     """Return an attempt's body decoded; None: in a coding that cannot be read here.
 
     If the upstream's key stands in it, the decoded body replaces the coded one, as only there
@@ -117,11 +120,7 @@ async def _readable(core: Aside, attempt: Attempt) -> bytes | None:
     Raises:
         ValueError: It is damaged or cut off; a connection that just ends does not tell.
     """
-    body = attempt.parts[0]
-    encoding = attempt.fields.get(b"content-encoding", b"")
-    if not encoding:
-        return body
-    readable = await core.aside(_decoded, body, encoding)
+    readable = await core.aside(_decoded, attempt.parts[0], encoding)
     if readable is not None and attempt.key in readable:
         readable = readable.replace(attempt.key, b"*" * len(attempt.key))
         attempt.parts = [readable]
