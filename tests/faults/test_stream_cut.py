@@ -16,7 +16,7 @@ from tests.support.scripts import Script, Step, chunk, close, hang, reset, sleep
 from .dialect import DIALECTS, STREAM, read
 from .stage import Stage
 
-SCENES = {"pair": 30, "single": 20, "idle": 4}
+SCENES = {"pair": 30, "single": 20, "idle": 4, "keys": 6}
 
 
 Broken: TypeAlias = Callable[[Dialect, Step], Script]
@@ -226,3 +226,26 @@ async def test_a_last_event_without_its_blank_line_is_completed_before_an_error_
         _, stream = await scene.stream("chat")
         assert stream.raw.startswith(events)
         assert read("chat", stream).ending == "error"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_limit_reported_behind_content_rests_the_key_and_opens_no_breaker(
+    stage: Stage, dialect: Dialect
+) -> None:
+    async with stage.scene("keys") as scene:
+        *script, _, end = STREAM[dialect](error_after=2)
+        said = stream_error(
+            dialect,
+            "rate_limit_error",
+            "Rate limit reached, try again in 30s",
+            "rate_limit_exceeded",
+        )
+        scene.a.script([*script, sleep(0.02), chunk(said), end])
+        _, stream = await scene.stream(dialect)
+        assert read(dialect, stream).ending == "error"
+        first = (await scene.record())["attempts"][0]["key"]
+        for _ in range(3):
+            _, stream = await scene.stream(dialect)
+            assert read(dialect, stream).ending == "whole"
+        keys = {record["attempts"][0]["key"] for record in (await scene.records())[1:]}
+        assert first not in keys, "the limited key is asked no more"

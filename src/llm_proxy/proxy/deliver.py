@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from llm_proxy.domain.faults import CLIENT_GONE, SHUT_DOWN
 from llm_proxy.domain.record import Outcome
 from llm_proxy.policy.chain import Course
+from llm_proxy.policy.classify import classify
 from llm_proxy.policy.limits_seen import spent
 from llm_proxy.wire.head import LAST_CHUNK, chunk
 
@@ -78,7 +79,9 @@ def _end(exchange: "Exchange", plan: Course, attempt: Attempt, *, is_chunked: bo
     fault = after_commit(fault)
     exchange.outcome = Outcome.CUT
     exchange.error = fault.says
-    plan.failed(attempt.target, fault, now, rng=exchange.core.rng)
+    # A limit reported in mid-stream is the key's, not the upstream's failure.
+    learnt = classify(attempt.signal) if attempt.signal is not None else fault
+    plan.failed(attempt.target, learnt, now, rng=exchange.core.rng)
     exchange.note(attempt, fault, attempt.signal)
     if relay is None:
         client.reset()  # only a broken transport tells the client that the body is not whole
