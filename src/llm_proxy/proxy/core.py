@@ -292,7 +292,6 @@ class Core:
             )
         is_anthropic = endpoint.kind in UNREAD and b"anthropic-version" in request.fields
         format_ = format_named("messages" if is_anthropic else endpoint.format)
-        agent = request.fields.get(b"user-agent")
         return Admission(
             config=self.config,
             caller=caller,
@@ -303,12 +302,16 @@ class Core:
             notice=CORRECTED if was_corrected else "",
             origin=self.origin_of(request),
             client_s=client_deadline_s(request.fields.get(b"x-llm-proxy-timeout-ms")),
-            path_text=self.redact(endpoint.path)[:MAX_PATH],
-            client_text=self.redact(agent.decode("utf-8", "replace"))[:MAX_CLIENT]
-            if agent
-            else None,
+            path_text=self.redact_name(endpoint.path[: 2 * MAX_PATH])[:MAX_PATH],
+            client_text=self._client_text(request.fields.get(b"user-agent")),
             heads={},
         )
+
+    def _client_text(self, agent: bytes | None) -> str | None:
+        if not agent:
+            return None
+        text = agent[: 4 * MAX_CLIENT].decode("utf-8", "replace")
+        return self.redact_name(text)[:MAX_CLIENT]
 
     def _path_of(self, request: Request) -> tuple[bytes | None, bool]:
         path = request.path

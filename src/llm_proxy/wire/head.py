@@ -98,9 +98,7 @@ def fields_up(headers: Fields, connection: bytes | None) -> list[bytes]:
     """
     named = _named(connection)
     return [
-        b"%b: %b\r\n" % (name, value)
-        for name, value in headers
-        if name not in _NEVER_UP and not name.startswith(_NEVER_UP_PREFIXES) and name not in named
+        b"%b: %b\r\n" % field for field in headers if _passes_up[field[0]] and field[0] not in named
     ]
 
 
@@ -121,17 +119,24 @@ def fields_down(headers: Fields, connection: bytes | None, drop: frozenset[bytes
 
 
 class _Verdicts(dict[bytes, bool]):
-    """Whether names pass; those seen before, as the same few dozen come with every answer."""
+    """Whether names pass; those seen before, as the same few dozen come with every message."""
+
+    def __init__(self, never: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
+        super().__init__()
+        self._never = never
+        self._prefixes = prefixes
 
     def __missing__(self, name: bytes) -> bool:
-        passes = name not in _NEVER_DOWN and not name.startswith(_NEVER_DOWN_PREFIXES)
-        if len(self) < MAX_NAMES:
+        passes = name not in self._never and not name.startswith(self._prefixes)
+        if len(self) < MAX_NAMES and len(name) <= MAX_NAME_BYTES:
             self[name] = passes
         return passes
 
 
-_passes_down = _Verdicts()
 MAX_NAMES = 1024
+MAX_NAME_BYTES = 64
+_passes_up = _Verdicts(_NEVER_UP, _NEVER_UP_PREFIXES)
+_passes_down = _Verdicts(_NEVER_DOWN, _NEVER_DOWN_PREFIXES)
 
 
 def _named(connection: bytes | None) -> frozenset[bytes]:
