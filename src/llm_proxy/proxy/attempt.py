@@ -199,11 +199,10 @@ class Attempt:
             self._pass_on(b"")
             self.settled.set_result(None)
             return
-        connection = self.connection
-        if connection is not None:
-            client.flow = connection
+        if self.connection is not None:
+            client.flow = self.connection
             if client.is_choked:
-                connection.pause()
+                self.connection.pause()
             arm(self, self._loop.time())
 
     # Connecting.
