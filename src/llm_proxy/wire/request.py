@@ -16,7 +16,7 @@ import httptools
 from llm_proxy.domain.errors import RequestError
 
 from .head_fields import RequestHead
-from .memo import HeadMemo, KnownHead
+from .memo import HeadMemo, Recall
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -119,10 +119,9 @@ class RequestReader:
         "_head",
         "_head_bytes",
         "_is_offer",
-        "_known",
         "_last",
-        "_memo",
         "_parser",
+        "_recall",
         "_request",
         "_sink",
     )
@@ -135,8 +134,7 @@ class RequestReader:
             memo: Heads seen before; None = every head is parsed.
         """
         self._sink: RequestSink | None = sink
-        self._memo = memo
-        self._known: KnownHead | None = None
+        self._recall = Recall(memo) if memo is not None else None
         self._head: RequestHead | None = None
         self._request: Request | None = None
         self._last: Request | None = None
@@ -167,8 +165,11 @@ class RequestReader:
         """
         was_in_head = self._head is not None
         is_fresh = not was_in_head and self._request is None
-        if is_fresh and self._memo is not None and self._take_known(data, self._memo):
-            return
+        if is_fresh and self._recall is not None:
+            known = self._recall.find(data)
+            if known is not None:
+                self._take(known[0], known[1])
+                return
         self._begun = 0
         self._feeding = len(data)
         self._parse(data)
@@ -197,32 +198,22 @@ class RequestReader:
         except httptools.HttpParserError as error:
             raise RequestError(400, f"malformed HTTP request: {_words(error)}") from None
 
-    def _take_known(self, data: bytes, memo: HeadMemo) -> bool:
-        """Hand over a request whose head needs no parsing; False: it has to be parsed."""
-        known = self._known
-        body = known.body_of(data) if known is not None else None
-        if known is None or body is None:
-            known = memo.find(data)
-            if known is None:
-                return False
-            self._known = known
-            body = known.body_of(data)
-            if body is None:
-                return False
+    def _take(self, head: RequestHead, body: bytes) -> None:
+        """Hand over a request whose head needs no parsing."""
         sink = self._sink
         assert sink is not None
-        request = Request(known.head, len(body))
+        request = Request(head, len(body))
         sink.on_head(request)
         request.body = body
         request.received_bytes = len(body)
         request.is_complete = True
         sink.on_complete(request)
-        return True
 
     def _remember(self, data: bytes, request: Request) -> None:
         """Remember a head that was admitted and read from the beginning of `data`."""
-        if self._memo is not None and request.content_length and request.head.admission is not None:
-            self._memo.remember(data, request.head, request.content_length)
+        recall, length = self._recall, request.content_length
+        if recall is not None and length and request.head.admission is not None:
+            recall.remember(data, request.head, length)
 
     def _feed_without_offer(self, rest: bytes) -> None:
         head = self._head
@@ -258,7 +249,7 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         head = self._head
         if head is not None:  # else a trailer: nobody asked for it (RFC 9110 section 6.5.1)
-            head.headers.append((name, value))
+            head.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         head, parser, sink = self._head, self._parser, self._sink
@@ -342,7 +333,6 @@ def check_head(head: RequestHead) -> int | None:
         raise RequestError(400, f"method {head.method} is not served here")
     if len(head.headers) > MAX_HEADER_FIELDS:
         raise RequestError(431, f"more than {MAX_HEADER_FIELDS} header fields")
-    head.headers = [(name.lower(), value.strip(b" \t")) for name, value in head.headers]
     fields = head.fields = dict(head.headers)
     head.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
     content_length = _check_framing(head)
