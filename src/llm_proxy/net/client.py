@@ -353,6 +353,8 @@ class ClientConnection(Outlet):
             self._arm_body()
 
     def _release_current(self) -> None:
+        if self._current is not None:
+            self._current.visit = None  # it refers back: both would wait for the collector
         self._current = None
         self.on_gone = None
         self.flow = None

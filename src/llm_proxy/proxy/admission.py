@@ -41,7 +41,7 @@ class Admission(msgspec.Struct):
     heads: dict[str, tuple[Target, bytes]]
 
 
-class Visit(msgspec.Struct, gc=False):
+class Visit(msgspec.Struct):
     """A request that was let in.
 
     Attributes:

@@ -216,7 +216,7 @@ class Core:
 
     def on_request(self, client: ClientConnection, request: Request) -> None:
         """Serve a whole request."""
-        visit = request.visit
+        visit, request.visit = request.visit, None  # it refers back
         if isinstance(visit, Visit):
             exchange = Exchange(self, client, visit)
             self.exchanges.add(exchange)

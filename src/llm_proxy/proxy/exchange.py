@@ -147,6 +147,9 @@ class Exchange:
             if self._is_in_gate:
                 self.core.gate.leave()
             finish(self)
+            # These refer back to the exchange; nothing should wait for the collector.
+            self._beat = self._attempt = self.answered_by = None
+            self.failures.clear()
 
     # plan
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from llm_proxy.domain.record import Record
+from llm_proxy.wire.request import discard_body
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -17,6 +18,10 @@ def finish(exchange: "Exchange") -> None:
     sent_bytes = client.sent_bytes
     client.finish()
     exchange.core.report(record_of(exchange, sent_bytes))
+    # Its parts refer to each other and may wait for the collector; a prompt must not.
+    discard_body(exchange.visit.request)
+    if exchange.call is not None:
+        exchange.call.forget_body()
 
 
 def record_of(exchange: "Exchange", sent_bytes: int) -> Record:

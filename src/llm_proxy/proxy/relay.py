@@ -265,4 +265,9 @@ class StreamRelay:
         if was_ready:
             self._flush()
         self.state = OVER
-        self._on_change()
+        tell, self._on_change = self._on_change, _nobody  # who refers to the relay, too
+        tell()
+
+
+def _nobody() -> None:
+    """Tell nobody: all has been said."""
