@@ -29,8 +29,8 @@ async def streamed(world: World) -> None:
 async def failed(world: World) -> None:
     """Ask for a stream and get the provider's refusal instead."""
     world.provider.reply(error(400))
-    fields = {"messages": [{"role": "user", "content": PROMPT}], "stream": True}
-    answer = await world.generate("chat", **fields)
+    messages = [{"role": "user", "content": PROMPT}]
+    answer = await world.generate("chat", messages=messages, stream=True)
     assert answer.status == 400
 
 
