@@ -1,0 +1,1 @@
+"""Translation between Chat Completions, Messages and Responses, through one neutral form."""
