@@ -12,11 +12,13 @@ from typing import Any
 
 import msgspec
 
+from llm_proxy.domain.made import Made
 from llm_proxy.domain.record import Attempt, Outcome, Record
 from llm_proxy.domain.status import Totals
 from llm_proxy.domain.tally import per_minute
 from llm_proxy.domain.usage import Usage
 
+from . import made as made_table
 from .migrate import migrate, refuse_newer
 
 FILE_NAME = "records.sqlite3"
@@ -160,9 +162,14 @@ def set_aside(path: Path, *, stamp: str) -> Path:
 
 
 def write_batch(
-    connection: sqlite3.Connection, records: Sequence[Record], states: Sequence[tuple[str, bytes]]
+    connection: sqlite3.Connection,
+    records: Sequence[Record],
+    states: Sequence[tuple[str, bytes]],
+    made: Sequence[Made] = (),
 ) -> None:
-    """Commit `records` with their share of the roll-ups, and named values; all or nothing.
+    """Commit `records` with their share of the roll-ups, named values, and who made what.
+
+    All or nothing.
 
     A record that is stored already, as after a commit whose success was not reported, is
     neither stored nor counted again.
@@ -181,6 +188,7 @@ def write_batch(
             _insert(connection, records)
         connection.executemany(_UPSERT_MINUTE, _minute_rows(records))
         connection.executemany(_UPSERT_STATE, states)
+        made_table.upsert(connection, made)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -230,6 +238,7 @@ def copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
             source.execute(f"SELECT minute, {', '.join(TOTAL_FIELDS)} FROM minutes"),  # noqa: S608
         )
         target.executemany(_UPSERT_STATE, source.execute("SELECT name, value FROM state"))
+        made_table.upsert(target, made_table.newest(source))
         target.execute("COMMIT")
     except BaseException:
         if target.in_transaction:

@@ -8,6 +8,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from . import made
+
 DAY_MS = 86_400_000
 MEMORY_ROWS = 2_000
 """Records kept when they can live in memory only: a few megabytes."""
@@ -98,9 +100,11 @@ class Upkeep:
             _checkpoint(connection)
 
     def _trim(self, connection: sqlite3.Connection, wall_ms: int) -> bool:
+        oldest_ms = wall_ms - self._retention_ms if self._retention_ms else 0
+        if made.trim(connection, oldest_ms):
+            return True
         if not self._retention_ms:
             return False
-        oldest_ms = wall_ms - self._retention_ms
         if connection.execute(_DELETE_OLD, (oldest_ms, _CHUNK_ROWS)).rowcount == _CHUNK_ROWS:
             return True
         connection.execute(_DELETE_OLD_MINUTES, (oldest_ms // 60_000,))

@@ -20,9 +20,11 @@ from contextlib import closing
 from pathlib import Path
 
 from llm_proxy.domain.errors import StoreError
+from llm_proxy.domain.made import Made
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.status import StoreStatus
 
+from . import made as made_table
 from .place import Place
 from .sqlite import describe, is_corrupt, may_pass, open_reader, sound, write_batch
 from .upkeep import FileGoneError
@@ -31,6 +33,7 @@ QUEUE_RECORDS = 20_000
 """Records that may wait: about twenty seconds of 1,000 requests a second."""
 
 _QUEUE_STATES = 64
+_QUEUE_MADE = made_table.KEPT_ROWS
 _BATCH_RECORDS = 1_000
 _GATHER_S = 0.04  # of the 200 ms within which a record is on disk; the rest is for a busy machine
 _RETRY_MIN_S = 0.1
@@ -56,6 +59,8 @@ class RecordWriter:
         "_clock",
         "_drops_said",
         "_lost",
+        "_made",
+        "_made_batch",
         "_on_problem",
         "_place",
         "_problem",
@@ -89,6 +94,7 @@ class RecordWriter:
         self._on_problem = on_problem
         self._queue: deque[Record] = deque(maxlen=QUEUE_RECORDS)
         self._states: deque[tuple[str, bytes]] = deque(maxlen=_QUEUE_STATES)
+        self._made: deque[Made] = deque(maxlen=_QUEUE_MADE)
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._asleep = False
@@ -99,6 +105,7 @@ class RecordWriter:
         # The rest is the thread's own.
         self._batch: list[Record] = []
         self._state_batch: list[tuple[str, bytes]] = []
+        self._made_batch: list[Made] = []
         self._problem: str | None = None
         self._retry_s = 0.0
         self._drops_said = 0
@@ -125,6 +132,24 @@ class RecordWriter:
         self._states.append((name, value))
         if self._asleep:
             self._wake.set()
+
+    def remember(self, made: Made) -> None:
+        """Queue who made what, to be found by `load_made` after a restart."""
+        self._made.append(made)
+        if self._asleep:
+            self._wake.set()
+
+    def load_made(self) -> list[Made]:
+        """Return who made what, the newest few thousand, oldest first. For the start.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        try:
+            with closing(open_reader(self._place.uri())) as connection:
+                return made_table.newest(connection)
+        except sqlite3.Error as error:
+            raise StoreError(describe(error)) from error
 
     def load_state(self, name: str) -> bytes | None:
         """Return the stored value of `name`, or None. Reads the disk: for the start.
@@ -213,7 +238,14 @@ class RecordWriter:
         return self._has_work()
 
     def _has_work(self) -> bool:
-        return bool(self._queue or self._states or self._batch or self._suspect)
+        return bool(
+            self._queue
+            or self._states
+            or self._made
+            or self._batch
+            or self._made_batch
+            or self._suspect
+        )
 
     def _pause(self, timeout_s: float) -> None:
         """Let time pass, unless the writer is being stopped."""
@@ -233,7 +265,7 @@ class RecordWriter:
             wait_s = self._after_failure(error)
         except Exception as error:  # noqa: BLE001 - keeps later records coming after a bug
             self._lost += len(self._batch)
-            self._batch, self._state_batch = [], []
+            self._batch, self._state_batch, self._made_batch = [], [], []
             self._on_problem(f"a batch of records was lost: {type(error).__name__}")
             wait_s = _RETRY_MIN_S
         else:
@@ -248,18 +280,20 @@ class RecordWriter:
             self._batch = [self._queue.popleft() for _ in range(count)]
         while self._states:
             self._state_batch.append(self._states.popleft())
-        if not (self._batch or self._state_batch):
+        while self._made and len(self._made_batch) < _QUEUE_MADE:
+            self._made_batch.append(self._made.popleft())
+        if not (self._batch or self._state_batch or self._made_batch):
             return
         connection = self._place.connection()
         try:
-            write_batch(connection, self._batch, self._state_batch)
+            write_batch(connection, self._batch, self._state_batch, self._made_batch)
         except (ValueError, OverflowError):
             sounded = [record for record in map(sound, self._batch) if record is not None]
             self._lost += len(self._batch) - len(sounded)
             self._batch = sounded
-            write_batch(connection, self._batch, self._state_batch)
+            write_batch(connection, self._batch, self._state_batch, self._made_batch)
         self._written += len(self._batch)
-        self._batch, self._state_batch = [], []
+        self._batch, self._state_batch, self._made_batch = [], [], []
 
     def _check(self) -> None:
         if self._place.in_memory:
