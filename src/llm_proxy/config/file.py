@@ -33,6 +33,7 @@ UPSTREAM_NAMES = (
     "proxy",
     "timeouts",
     "message_auth",
+    "translation",
     "beta_deny",
 )
 """What an `[[upstream]]` table may hold."""

@@ -6,6 +6,8 @@ them, while a missing row merely means that the upstream is taken to speak what 
 
 import msgspec
 
+from llm_proxy.domain.knobs import Knobs
+
 
 class KnownHost(msgspec.Struct, frozen=True):
     """One row.
@@ -14,22 +16,47 @@ class KnownHost(msgspec.Struct, frozen=True):
         host: The host; with a dot in front, every host that ends so.
         formats: What it speaks; empty = what the client sends.
         root: Where its API begins when the address has no path.
+        knobs: How it wants translated requests.
     """
 
     host: str
     formats: tuple[str, ...] = ()
     root: str = "/v1"
+    knobs: Knobs = Knobs()
+
+
+_OPENAI = Knobs(max_tokens_field="max_completion_tokens", mid_system="developer")
+_SWITCH = Knobs(reasoning_request="deepseek", json_schema="refuse")
+_QWEN = Knobs(reasoning_request="qwen", top_k=True)
+_OPENROUTER = Knobs(reasoning_request="openrouter", top_k=True)
+_CHAT = ("chat",)
 
 
 # fmt: off
 KNOWN_HOSTS = (
-    KnownHost("api.openai.com",                    ("chat", "responses")),
+    KnownHost("api.openai.com",                    ("chat", "responses"), knobs=_OPENAI),
+    KnownHost(".openai.azure.com",                 ("chat", "responses"), "/openai/v1", _OPENAI),
     KnownHost("api.anthropic.com",                 ("messages",)),
-    KnownHost(".openai.azure.com",                 ("chat", "responses"), "/openai/v1"),
-    KnownHost("api.mistral.ai",                    ("chat",)),
-    KnownHost("generativelanguage.googleapis.com", ("chat",),             "/v1beta/openai"),
-    KnownHost("openrouter.ai",                     (),                    "/api/v1"),
-    KnownHost("api.groq.com",                      (),                    "/openai/v1"),
+    KnownHost("api.deepseek.com",                  _CHAT, knobs=_SWITCH),
+    KnownHost("dashscope.aliyuncs.com",            _CHAT, "/compatible-mode/v1", _QWEN),
+    KnownHost("dashscope-intl.aliyuncs.com",       _CHAT, "/compatible-mode/v1", _QWEN),
+    KnownHost("open.bigmodel.cn",                  _CHAT, "/api/paas/v4", _SWITCH),
+    KnownHost("api.z.ai",                          _CHAT, "/api/paas/v4", _SWITCH),
+    KnownHost("api.moonshot.cn",                   _CHAT, knobs=Knobs(prefill="partial")),
+    KnownHost("api.moonshot.ai",                   _CHAT, knobs=Knobs(prefill="partial")),
+    KnownHost("api.minimaxi.com",                  _CHAT),
+    KnownHost("api.minimax.io",                    _CHAT),
+    KnownHost(".volces.com",                       _CHAT, "/api/v3", _SWITCH),
+    KnownHost("api.siliconflow.cn",                _CHAT, knobs=_QWEN),
+    KnownHost("api.siliconflow.com",               _CHAT, knobs=_QWEN),
+    KnownHost("openrouter.ai",                     (),    "/api/v1", _OPENROUTER),
+    KnownHost("api.groq.com",                      (),    "/openai/v1"),
+    KnownHost("api.mistral.ai",                    _CHAT, knobs=Knobs(
+        tool_ids="mistral9", prefill="prefix", reasoning_request="none", stream_options=False)),
+    KnownHost("api.x.ai",                          ("chat", "responses")),
+    KnownHost("generativelanguage.googleapis.com", _CHAT, "/v1beta/openai"),
+    KnownHost("api.together.xyz",                  _CHAT, knobs=Knobs(top_k=True)),
+    KnownHost("api.fireworks.ai",                  _CHAT, "/inference/v1", Knobs(top_k=True)),
 )
 # fmt: on
 
@@ -52,3 +79,8 @@ def formats_of(host: str, root: str) -> tuple[str, ...]:
     if "anthropic" in root.split("/"):
         return ("messages",)
     return known(host).formats
+
+
+def knobs_of(host: str) -> Knobs:
+    """Return how the upstream at `host` wants translated requests."""
+    return known(host).knobs

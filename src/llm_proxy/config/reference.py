@@ -85,6 +85,10 @@ _UPSTREAM = {
         "How a key goes up on Messages paths: `x-api-key` (default) or `bearer`.",
         "Messages 接口发送密钥的方式：`x-api-key`（默认）或 `bearer`。",
     ),
+    "translation": (
+        "Table of what requests in another format need here; see [compatibility](compatibility.md).",
+        "翻译为其他格式的请求时所需的细节（表），见[兼容性](compatibility.md)。",
+    ),
     "beta_deny": (
         "`anthropic-beta` values that are never sent here.",
         "不发往此上游的 `anthropic-beta` 值。",

@@ -16,8 +16,9 @@ from llm_proxy.domain.target import Timeouts, Upstream
 
 from .address import Address, read_address
 from .file import as_text, nearest_name
-from .hosts import formats_of
+from .hosts import formats_of, knobs_of
 from .kinds import FORMATS, Kind, Lists, Pairs, assignment, parse_as
+from .knobs import read_knobs
 from .outbound import Outbound, read_proxy
 from .reading import Reading
 from .repair import cleaned, items, joined_addresses
@@ -97,6 +98,11 @@ class _Table:
             proxy=self._proxy(address, defaults.outbound),
             timeouts=self._timeouts(defaults.timeouts),
             message_auth=self._message_auth(),
+            knobs=read_knobs(
+                self._at("translation"),
+                self._table.get("translation", {}),
+                knobs_of(address.host),
+            ),
             beta_deny=self.lists("beta_deny", _MODELS),
         )
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from .knobs import Knobs
 from .secret import Secret
 
 
@@ -54,6 +55,7 @@ class Upstream(msgspec.Struct, frozen=True):
         timeouts: Limits of one attempt here.
         message_auth: How a key goes up on Messages paths: `x-api-key` or `bearer`.
         beta_deny: `anthropic-beta` values never sent here.
+        knobs: How it wants requests that are translated for it.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Upstream(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     message_auth: str = "x-api-key"
     beta_deny: tuple[str, ...] = ()
+    knobs: Knobs = Knobs()
 
     @property
     def authority(self) -> str:

@@ -211,3 +211,35 @@ def test_the_file_is_found_by_flag_then_variable_then_working_directory(tmp_path
 def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read"):
         load({"LLM_PROXY_CONFIG": "nowhere.toml"}, config_path=None, cwd=tmp_path)
+
+
+def test_a_known_host_says_how_it_wants_translated_requests(load_with: Load) -> None:
+    table = """
+        [[upstream]]
+        url = "https://api.mistral.ai"
+        key = "none"
+        translation = { prefill = "plain", default_max_tokens = 4096, think_tags = true }
+    """
+    settings = load_with(table, PROXY_URL=None, API_KEY=None)
+    knobs = settings.upstreams[0].knobs
+    assert (knobs.tool_ids, knobs.prefill) == ("mistral9", "plain")
+    assert (knobs.default_max_tokens, knobs.think_tags) == (4096, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("3", "translation: is not a table"),
+        ('{ prefil = "plain" }', "translation.prefil: is not a setting. Did you mean prefill?"),
+        ('{ prefill = "yes" }', "translation.prefill: is none of refuse, plain"),
+        ("{ default_max_tokens = 0 }", "translation.default_max_tokens: is no whole number"),
+        ('{ top_k = "on" }', "translation.top_k: is neither true nor false"),
+    ],
+)
+def test_an_unusable_translation_table_stops_the_start(
+    load_with: Load, text: str, problem: str
+) -> None:
+    table = f'[[upstream]]\nurl = "https://a.com"\nkey = "none"\ntranslation = {text}\n'
+    with pytest.raises(ConfigError) as caught:
+        load_with(table, PROXY_URL=None, API_KEY=None)
+    assert problem in str(caught.value)
