@@ -84,6 +84,7 @@ class Record(msgspec.Struct, omit_defaults=True):
         bytes_down: Bytes of the answer sent to the client, its head and framing included.
         notice: What was repaired (`address corrected`), or None.
         broken_events: Events of the stream that were dropped because no client can read them.
+        cost_nano: What it cost in billionths of a US dollar; None = unknown. Never 0 for unknown.
     """
 
     id: str
@@ -109,3 +110,4 @@ class Record(msgspec.Struct, omit_defaults=True):
     bytes_down: int = 0
     notice: str | None = None
     broken_events: int = 0
+    cost_nano: int | None = None

@@ -3,6 +3,20 @@
 import msgspec
 
 
+class Quota(msgspec.Struct):
+    """What an answer's header fields said was left of a limit.
+
+    Attributes:
+        left: Requests or tokens left at the last answer.
+        limit: The whole, where told.
+        reset_s: Seconds from that answer until it is renewed, where told.
+    """
+
+    left: int
+    limit: int | None = None
+    reset_s: float | None = None
+
+
 class KeyStatus(msgspec.Struct):
     """State of one target.
 
@@ -10,7 +24,7 @@ class KeyStatus(msgspec.Struct):
         id: The target's id, `upstream-1/key-1`.
         label: `key-1 …ab12`.
         state: `ready`, `cooling` (limited), `refused` (key rejected), `no_credit`, `open`
-            (breaker), `half_open`.
+            (breaker), `half_open`, `paused` (by the owner, on the page).
         back_in_s: Seconds until it is asked again; None when ready.
         cause: Fault name behind the state; None when ready.
         source: `header`, `body` or `guess`: where the cool-down's length came from.
@@ -20,6 +34,8 @@ class KeyStatus(msgspec.Struct):
         failures: Since start, rate limits included.
         rate_limited: Since start.
         recent: Last 60 attempts, oldest first: 0 ok, 1 rate limited, 2 failed.
+        quota: What is left by the provider's words, by kind: `requests`, `tokens`, ….
+        first_token_ms: Median time to the first content of its latest streams; None = unknown.
     """
 
     id: str
@@ -34,6 +50,8 @@ class KeyStatus(msgspec.Struct):
     failures: int = 0
     rate_limited: int = 0
     recent: list[int] = []
+    quota: dict[str, Quota] = {}
+    first_token_ms: float | None = None
 
 
 class UpstreamStatus(msgspec.Struct):
