@@ -16,7 +16,7 @@ from llm_proxy.domain.record import Record
 from llm_proxy.store import writer as writer_module
 from llm_proxy.store.queries import RecordReader
 from llm_proxy.store.upkeep import MEMORY_ROWS
-from tests.support.records import Store, make_record, wait_until
+from tests.support.records import BEGIN_MS, Store, make_record, wait_until
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_limit_on_file_sizes_is_survived(tmp_path: Path) -> None:
 import resource, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
-from tests.support.records import Store, make_record, wait_until
+from tests.support.records import BEGIN_MS, Store, make_record, wait_until
 from llm_proxy.store.queries import RecordReader
 store = Store(Path({str(tmp_path)!r}))
 store.writer.start()
@@ -255,7 +255,7 @@ def test_a_directory_that_cannot_be_used_leaves_records_in_memory(tmp_path: Path
     assert [record.id for record in reader.latest(2)] == [make_record(19).id, make_record(18).id]
     assert reader.get(make_record(3).id) == make_record(3)
     assert reader.totals().requests == 20
-    assert len(reader.minutes(0)) == 1
+    assert len(reader.tallies(0, 2 * BEGIN_MS, 60_000)) == 1
     store.writer.save_state("x", b"1")
     wait_until(lambda: store.writer.load_state("x") == b"1")
     assert store.writer.stop(10.0)
@@ -328,7 +328,7 @@ CHILD = """
 import sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from tests.support.records import Store, make_record
+from tests.support.records import BEGIN_MS, Store, make_record
 store = Store(Path({data!r}))
 store.writer.start()
 for n in range({first}, 10**9):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_proxy.domain.record import Record
-from llm_proxy.domain.status import Totals
+from llm_proxy.store import rollup
 from llm_proxy.store.migrate import NewerFileError, migrate, steps
 
 FIRST = "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1);"
@@ -85,8 +85,9 @@ def test_the_tables_have_a_column_for_every_field(connection: sqlite3.Connection
     fields = list(Record.__struct_fields__)
     at = fields.index("usage")
     fields[at : at + 1] = ["input", "cache_read", "cache_write", "output", "reasoning"]
-    assert columns("records") == fields
-    assert columns("minutes") == ["minute", *Totals.__struct_fields__]
+    assert columns("records") == [*fields, "tries"]
+    assert columns("minutes") == ["minute", *rollup.FIELDS]
+    assert columns("hours") == ["hour", *rollup.FIELDS]
 
 
 def test_paging_and_totals_never_scan(connection: sqlite3.Connection) -> None:
@@ -100,3 +101,22 @@ def test_paging_and_totals_never_scan(connection: sqlite3.Connection) -> None:
         assert "SEARCH" in plan, plan
         assert "SCAN" not in plan, plan
         assert "TEMP B-TREE" not in plan, plan
+
+
+def test_what_was_counted_before_there_were_hours_is_counted_by_the_hour(
+    connection: sqlite3.Connection,
+) -> None:
+    migrate(connection, path=None, todo=steps()[:2])
+    for minute in (59, 60, 61):
+        connection.execute(
+            f"INSERT INTO minutes VALUES ({minute}, 1, 1, 0, 0, 0, 0, 0, 0, 2, 3, 4)"
+        )
+    connection.execute(
+        "INSERT INTO records VALUES ('a', 1, 'chat', 'POST', '/', 'ok', 200, NULL, NULL, NULL, NULL,"
+        """ NULL, NULL, 0, NULL, '[{"upstream":"a"},{"upstream":"b"}]', NULL, 1.0,"""
+        " NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0)"
+    )
+    migrate(connection, path=None)
+    hours = "SELECT hour, requests, attempts, output_tokens, cost_nano FROM hours"
+    assert connection.execute(hours).fetchall() == [(0, 1, 2, 4, 0), (1, 2, 4, 8, 0)]
+    assert connection.execute("SELECT tries, cost_nano FROM records").fetchall() == [(2, None)]

@@ -41,6 +41,7 @@ FULL = make_record(
     usage=Usage(input=1, cache_read=2, cache_write=3, output=4, reasoning=5),
     notice="address corrected",
     broken_events=2,
+    cost_nano=1_234_567,
     attempts=[
         Attempt("upstream-1", "key-1", status=429, fault="rate_limited", reason="慢", cool_s=3.5),
         Attempt("upstream-2", "none", model="m", wait_ms=1.5, connect_ms=0.0, cost="partial"),
@@ -109,13 +110,13 @@ def test_totals_count_what_clients_saw(store: Store, reader: RecordReader) -> No
     )
     assert reader.totals(BEGIN_MS + 60_000).requests == 5
     assert reader.totals(BEGIN_MS + 10**9) == Totals()
-    minutes = reader.minutes(BEGIN_MS)
-    assert [minute.at_ms - BEGIN_MS // 60_000 * 60_000 for minute in minutes] == [
-        0,
-        60_000,
-        120_000,
-    ]
-    assert [minute.totals.requests for minute in minutes] == [2, 4, 1]
+    begin = BEGIN_MS // 60_000 * 60_000
+    minutes = reader.tallies(begin, begin + 600_000, 60_000)
+    assert {at - begin: tally.requests for at, tally in minutes.items()} == {
+        0: 2,
+        60_000: 4,
+        120_000: 1,
+    }
 
 
 def test_a_record_submitted_twice_is_counted_once(store: Store, reader: RecordReader) -> None:
@@ -134,7 +135,7 @@ def test_roll_ups_grow_over_batches_and_restarts(tmp_path: Path) -> None:
         assert store.writer.stop(10.0)
     reader = RecordReader(store.writer.uri)
     assert reader.totals().requests == 6
-    assert len(reader.minutes(0)) == 1
+    assert len(reader.tallies(0, 2 * BEGIN_MS, 60_000)) == 1
 
 
 def test_stop_writes_what_is_queued(tmp_path: Path) -> None:

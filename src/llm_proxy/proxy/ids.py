@@ -3,15 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def _base32(number: int, length: int) -> str:
-    text = ""
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        text = _DIGITS[digit] + text
-    return text
+from llm_proxy.domain.record_id import TIME_LENGTH, base32
 
 
 class Ids:
@@ -24,7 +16,7 @@ class Ids:
 
     def __init__(self, wall_ms: Callable[[], int]) -> None:
         self._wall_ms = wall_ms
-        self._process = _base32(secrets.randbits(50), 10)
+        self._process = base32(secrets.randbits(50), 10)
         self._count = 0
         self._at_ms = 0
         self._start = ""
@@ -34,6 +26,6 @@ class Ids:
         now = self._wall_ms()
         if now != self._at_ms:
             self._at_ms = now
-            self._start = _base32(now, 10) + self._process
+            self._start = base32(now, TIME_LENGTH) + self._process
         self._count += 1
         return f"{self._start}{self._count & 0xFFFFFF:06X}", now

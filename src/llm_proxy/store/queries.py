@@ -7,38 +7,50 @@ than the writer's gathering time are not there yet.
 """
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
 
 from llm_proxy.domain.errors import StoreError
+from llm_proxy.domain.filter import Filter
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.status import Totals
+from llm_proxy.domain.tally import Tally
 
-from .sqlite import SELECT_RECORDS, TOTAL_FIELDS, describe, is_corrupt, open_reader, record_of
+from .rollup import HOUR_MS, MINUTE_MS, SUMS, TOTAL_FIELDS, tally_of
+from .search import Found, query_of
+from .sqlite import SELECT_RECORDS, describe, is_corrupt, open_reader, record_of
 
 MAX_LIMIT = 1_000
 """Records per answer; a longer list is paged by `before_id`."""
 
-_MINUTE_MS = 60_000
-_SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in TOTAL_FIELDS)
+_MINUTES = ("minutes", "minute", MINUTE_MS)
+_TOTALS = ", ".join(f"coalesce(sum({name}), 0)" for name in TOTAL_FIELDS)
 _LATEST = SELECT_RECORDS + "WHERE id < ? ORDER BY id DESC LIMIT ?"
 _LATEST_OF = SELECT_RECORDS + "WHERE caller = ? AND id < ? ORDER BY id DESC LIMIT ?"
 _BEFORE_NONE = "\U0010ffff"  # sorts after every id
 
 
-class Minute(msgspec.Struct):
-    """One minute's roll-up; minutes without a request have none.
+class FaultRow(msgspec.Struct):
+    """How often one key met one fault since a time.
 
     Attributes:
-        at_ms: The minute's begin, wall clock.
-        totals: Of the requests that arrived in it.
+        fault: Name in the fault table, or `tally.REFUSED`.
+        upstream: Empty where none was asked.
+        key: Its label.
+        count: Failed attempts.
+        rescued: Of these, in requests that succeeded all the same.
+        last_ms: Arrival of the last of them.
     """
 
-    at_ms: int
-    totals: Totals
+    fault: str
+    upstream: str
+    key: str
+    count: int
+    rescued: int
+    last_ms: int
 
 
 class RecordReader:
@@ -93,28 +105,88 @@ class RecordReader:
         Raises:
             StoreError: The store cannot be read.
         """
-        since = 0 if since_ms is None else since_ms // _MINUTE_MS
-        (row,) = self._rows(f"SELECT {_SUMS} FROM minutes WHERE minute >= ?", (since,))  # noqa: S608
+        if since_ms is None:
+            (row,) = self._rows(f"SELECT {_TOTALS} FROM hours", ())  # noqa: S608
+        else:
+            statement = f"SELECT {_TOTALS} FROM minutes WHERE minute >= ?"  # noqa: S608
+            (row,) = self._rows(statement, (since_ms // MINUTE_MS,))
         return Totals(*map(int, row))
 
-    def minutes(self, since_ms: int) -> list[Minute]:
-        """Return the roll-ups since a wall time, oldest first, for sparklines.
+    def tallies(self, from_ms: int, to_ms: int, step_ms: int) -> dict[int, Tally]:
+        """Return what was counted in a span of time, by steps; steps without a request are left out.
+
+        Args:
+            from_ms: Wall clock, included; on a whole step.
+            to_ms: Wall clock, left out.
+            step_ms: Whole minutes. With whole hours the hours' roll-up is read.
+
+        Returns:
+            By the wall time at which each step begins.
 
         Raises:
             StoreError: The store cannot be read.
         """
+        is_hourly = step_ms % HOUR_MS == 0
+        table, time, unit = ("hours", "hour", HOUR_MS) if is_hourly else _MINUTES
+        steps = step_ms // unit
         rows = self._rows(
-            f"SELECT minute, {', '.join(TOTAL_FIELDS)} FROM minutes"  # noqa: S608
-            " WHERE minute >= ? ORDER BY minute",
-            (since_ms // _MINUTE_MS,),
+            f"SELECT ({time} - ?1) / ?2, {SUMS} FROM {table}"  # noqa: S608
+            f" WHERE {time} >= ?1 AND {time} < ?3 GROUP BY 1",
+            (from_ms // unit, steps, -(-to_ms // unit)),
         )
-        return [Minute(row[0] * _MINUTE_MS, Totals(*map(int, row[1:]))) for row in rows]
+        return {from_ms + row[0] * step_ms: tally_of(row[1:]) for row in rows}
 
-    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def faults(self, since_ms: int, *, is_hourly: bool) -> list[FaultRow]:
+        """Return what failed since a wall time, by fault and key.
+
+        Args:
+            since_ms: Wall clock.
+            is_hourly: Read the hours' roll-up; that of the minutes goes back three days.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        span, unit = (60, HOUR_MS) if is_hourly else (1, MINUTE_MS)
+        rows = self._rows(
+            "SELECT fault, upstream, key, sum(count), sum(rescued), max(last_ms) FROM faults"
+            " WHERE span = ? AND at >= ? GROUP BY fault, upstream, key",
+            (span, since_ms // unit),
+        )
+        return [FaultRow(*row) for row in rows]
+
+    def search(self, asked: Filter, limit: int, before_id: str | None = None) -> Found:
+        """Return the newest records that match, newest first; see `search.py`.
+
+        Args:
+            asked: What they must be like.
+            limit: At most so many, and at most `MAX_LIMIT`.
+            before_id: Only those older than this record, for the next piece.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        limit = max(1, min(limit, MAX_LIMIT))
+        query = query_of(asked, limit=limit, before_id=before_id)
+        with self._open() as connection:
+            rows = connection.execute(query.find, query.values).fetchall()
+            records = [record_of(row) for row in rows[:limit]]
+            if len(rows) > limit:
+                return Found(records, records[-1].id)
+            last = connection.execute(query.last, query.last_values).fetchone()
+        if last is None:
+            return Found(records, None)
+        return Found(records, last[0], last[1])
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(open_reader(self._uri())) as connection:
-                return connection.execute(statement, values).fetchall()
+                yield connection
         except sqlite3.Error as error:
             if is_corrupt(error):
                 self._on_corrupt()
             raise StoreError(f"records cannot be read: {describe(error)}") from error
+
+    def _rows(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._open() as connection:
+            return connection.execute(statement, values).fetchall()

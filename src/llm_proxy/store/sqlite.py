@@ -14,11 +14,10 @@ import msgspec
 
 from llm_proxy.domain.made import Made
 from llm_proxy.domain.record import Attempt, Outcome, Record
-from llm_proxy.domain.status import Totals
-from llm_proxy.domain.tally import per_minute
 from llm_proxy.domain.usage import Usage
 
 from . import made as made_table
+from . import rollup
 from .migrate import migrate, refuse_newer
 
 FILE_NAME = "records.sqlite3"
@@ -26,31 +25,27 @@ BUSY_MS = 1_000
 """How long a statement waits for another process's lock; the writer's own retries follow."""
 _MAX_INT = 2**53  # beyond it no count is meant, and sums of many would not fit 64 bits
 
-_COLUMNS = (
+COLUMNS = (
     "id, at_ms, format, method, path, outcome, status, caller, client, model, served, upstream,"
     " key, stream, error, attempts, first_token_ms, total_ms, input, cache_read, cache_write,"
-    " output, reasoning, bytes_up, bytes_down, notice, broken_events"
+    " output, reasoning, bytes_up, bytes_down, notice, broken_events,"
+    " cost_nano"
 )
-_ROW = "(" + ", ".join("?" * (_COLUMNS.count(",") + 1)) + ")"
+"""Of a record, in the order of its fields."""
+
+_STORED = f"{COLUMNS}, tries"  # what only indexes need comes last
+_ROW = "(" + ", ".join("?" * (_STORED.count(",") + 1)) + ")"
 _CHUNKS = (50, 10, 1)
 _INSERT = {
-    size: f"INSERT OR IGNORE INTO records ({_COLUMNS}) VALUES " + ", ".join([_ROW] * size)  # noqa: S608
+    size: f"INSERT OR IGNORE INTO records ({_STORED}) VALUES " + ", ".join([_ROW] * size)  # noqa: S608
     for size in _CHUNKS
 }
 
-TOTAL_FIELDS = Totals.__struct_fields__
-"""Names of the roll-up's columns; `Totals` is their one definition."""
-
-_UPSERT_MINUTE = (
-    f"INSERT INTO minutes (minute, {', '.join(TOTAL_FIELDS)})"  # noqa: S608
-    f" VALUES ({', '.join('?' * (len(TOTAL_FIELDS) + 1))}) ON CONFLICT (minute) DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in TOTAL_FIELDS)
-)
 _UPSERT_STATE = (
     "INSERT INTO state (name, value) VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-SELECT_RECORDS = f"SELECT {_COLUMNS} FROM records "  # noqa: S608
+SELECT_RECORDS = f"SELECT {COLUMNS} FROM records "  # noqa: S608
 
 _encode = msgspec.json.Encoder().encode
 _decode_attempts = msgspec.json.Decoder(list[Attempt]).decode
@@ -186,7 +181,7 @@ def write_batch(
             connection.execute("BEGIN IMMEDIATE")
             records = _new_ones(connection, records)
             _insert(connection, records)
-        connection.executemany(_UPSERT_MINUTE, _minute_rows(records))
+        rollup.add(connection, records)
         connection.executemany(_UPSERT_STATE, states)
         made_table.upsert(connection, made)
         connection.execute("COMMIT")
@@ -218,12 +213,6 @@ def _new_ones(connection: sqlite3.Connection, records: Sequence[Record]) -> list
     return list(by_id.values())
 
 
-def _minute_rows(records: Sequence[Record]) -> list[tuple[int, ...]]:
-    return [
-        (minute, *msgspec.structs.astuple(totals)) for minute, totals in per_minute(records).items()
-    ]
-
-
 def copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Add everything of one database to another; all or nothing.
 
@@ -232,11 +221,9 @@ def copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """
     try:
         target.execute("BEGIN IMMEDIATE")
-        target.executemany(_INSERT[1], source.execute(SELECT_RECORDS))
-        target.executemany(
-            _UPSERT_MINUTE,
-            source.execute(f"SELECT minute, {', '.join(TOTAL_FIELDS)} FROM minutes"),  # noqa: S608
-        )
+        everything = source.execute(f"SELECT {_STORED} FROM records")  # noqa: S608
+        target.executemany(_INSERT[1], everything)
+        rollup.copy(source, target)
         target.executemany(_UPSERT_STATE, source.execute("SELECT name, value FROM state"))
         made_table.upsert(target, made_table.newest(source))
         target.execute("COMMIT")
@@ -302,6 +289,8 @@ def _row_of(record: Record) -> tuple[object, ...]:
         record.bytes_down,
         record.notice,
         record.broken_events,
+        record.cost_nano,
+        len(record.attempts),
     )
 
 

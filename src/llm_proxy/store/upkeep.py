@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from . import made
+from . import made, rollup
 
 DAY_MS = 86_400_000
 MEMORY_ROWS = 2_000
@@ -24,7 +24,6 @@ _DELETE_OLD = (
     "DELETE FROM records WHERE at_ms < ?"
     " AND id IN (SELECT id FROM records ORDER BY id LIMIT ?)"  # ids sort by time: no scan
 )
-_DELETE_OLD_MINUTES = "DELETE FROM minutes WHERE minute < ?"
 _DELETE_SURPLUS = (
     "DELETE FROM records WHERE id <= (SELECT id FROM records ORDER BY id DESC LIMIT 1 OFFSET ?)"
 )
@@ -103,11 +102,12 @@ class Upkeep:
         oldest_ms = wall_ms - self._retention_ms if self._retention_ms else 0
         if made.trim(connection, oldest_ms):
             return True
-        if not self._retention_ms:
-            return False
-        if connection.execute(_DELETE_OLD, (oldest_ms, _CHUNK_ROWS)).rowcount == _CHUNK_ROWS:
+        if (
+            self._retention_ms
+            and connection.execute(_DELETE_OLD, (oldest_ms, _CHUNK_ROWS)).rowcount == _CHUNK_ROWS
+        ):
             return True
-        connection.execute(_DELETE_OLD_MINUTES, (oldest_ms // 60_000,))
+        rollup.trim(connection, oldest_ms=oldest_ms, wall_ms=wall_ms)
         return False
 
 
