@@ -91,6 +91,7 @@ class Stand:
         b: The second address; unused where the way out is another model.
         way: The way out.
         pace: The times.
+        is_shared: Whether all scenarios share one key.
         setting: What is special about the proxy, for the score card.
     """
 
@@ -102,6 +103,7 @@ class Stand:
         *,
         way: Way,
         pace: Pace,
+        is_shared: bool,
         setting: str = "",
     ) -> None:
         self.proxy = proxy
@@ -109,10 +111,15 @@ class Stand:
         self.b = b
         self.way = way
         self.pace = pace
+        self.is_shared = is_shared
         self.setting = setting
         # The proxy repeats three requests at a time without having saved up for it: scenarios
         # that need that must not take it from each other.
         self._retries = asyncio.Semaphore(3)
+
+    def second_upstream(self, model: str) -> str:
+        """Return the name of the second upstream of a model."""
+        return "shared-b" if self.is_shared else f"{model}-b"
 
     async def play(self, scenario: Scenario, dialect: Dialect) -> Row:
         """Play one scenario and judge it."""
@@ -185,7 +192,7 @@ class _Scene:
             sent,
             self.asked,
             await self._is_alive(),
-            spare if stand.way == "model" else f"{self.names.asked}-b",
+            spare if stand.way == "model" else stand.second_upstream(self.names.asked),
             stand.way == "address",
             pace.down if self.scenario.is_series else 0.0,
             self.refusals,
@@ -351,7 +358,7 @@ async def open_stand(
         chosen = {name: value for name, value in settings.items() if value}
         async with ProxyProcess(directory, environment=chosen) as proxy:
             setting = "rescue" if is_rescuing else ""
-            yield Stand(proxy, a, b, way=way, pace=pace, setting=setting)
+            yield Stand(proxy, a, b, way=way, pace=pace, is_shared=is_shared, setting=setting)
         assert a.malformed == b.malformed == []
 
 
