@@ -157,6 +157,21 @@ def test_a_recovered_upstream_is_back_within_thirty_seconds_under_light_traffic(
     assert set(storm.ends) == {"answered"}
 
 
+@pytest.mark.parametrize("fault", [SERVER_ERROR, CONNECT_REFUSED, SILENT, RATE_LIMITED])
+@pytest.mark.parametrize("outage_s", [1.0, 4.0, 9.0, 30.0, 300.0])
+def test_a_recovered_upstream_is_back_within_ten_seconds_under_traffic(
+    fault: Fault, outage_s: float
+) -> None:
+    for seed in range(5):
+        storm = Storm(Board(TWO), TWO, seed)
+        arrivals = [0.2 * n for n in range(int(5 * (outage_s + 15)))]
+        storm.run(arrivals, lambda name, now: fault if name[0] == "a" and now < outage_s else None)
+        after = [at for at, name in storm.asked if name[0] == "a" and at >= outage_s]
+        assert after[0] <= outage_s + 10
+        assert len(after) > 10, "it is in use, not only looked at"
+        assert set(storm.ends) == {"answered"}
+
+
 def test_light_traffic_gets_its_retries_during_a_partial_outage() -> None:
     one = targets(upstream("a"))
     storm = Storm(Board(one), one)
