@@ -31,6 +31,7 @@ from llm_proxy.net.pool import Pools
 from llm_proxy.net.server import Server
 from llm_proxy.net.timers import Wheel
 from llm_proxy.policy.board import Board
+from llm_proxy.policy.makers import Makers
 from llm_proxy.proxy.core import Core
 from llm_proxy.proxy.gate import Gate
 from llm_proxy.proxy.models import Catalogue
@@ -134,6 +135,7 @@ class _App:
             rng=random.random,
             report=self._report,
             on_bug=self._on_bug,
+            makers=Makers(self._writer.remember),
         )
         self._server = Server(loop, self._wheel, self._core, limits_of(settings))
         self._core.models = Catalogue(self._core)
@@ -190,9 +192,10 @@ class _App:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _restore(self) -> None:
-        """Take up what the last process knew: totals, cool-downs."""
+        """Take up what the last process knew: totals, who made what, cool-downs."""
         try:
             self._base = self._reader.totals()
+            self._core.makers.restore(self._writer.load_made())
             kept = self._writer.load_state(COOL_DOWNS)
             if kept is not None:
                 self._core.board.restore(kept, self._loop.time(), wall_ms() / 1000)

@@ -123,6 +123,7 @@ QUOTA               = Fault("quota",                 0, _KEY,     _M.QUOTA,   _A
 KEY_REJECTED        = Fault("key_rejected",        502, _KEY,     _M.AUTH,    _A.OUR_WORDS, _C.NONE,    "the upstream rejected the proxy's credentials")
 PERMISSION          = Fault("permission",            0, _R.EACH_ONCE, _M.NONE, _A.VERBATIM, _C.NONE,    "the upstream forbids this")
 MODEL_NOT_FOUND     = Fault("model_not_found",       0, _R.EACH_ADDRESS_ONCE, _M.NONE, _A.VERBATIM, _C.NONE, "the upstream does not know the model")
+UNKNOWN_ID          = Fault("unknown_id",            0, _R.EACH_ONCE, _M.NONE, _A.VERBATIM, _C.NONE,    "the upstream keeps nothing under this id")
 CONTEXT_TOO_LONG    = Fault("context_too_long",      0, _R.EACH_ADDRESS_ONCE, _M.NONE, _A.VERBATIM, _C.NONE, "the conversation is too long for the model")
 CONTENT_FILTERED    = Fault("content_filtered",      0, _NEVER,   _M.NONE,    _A.VERBATIM,  _C.NONE,    "the provider's content filter refused the request")
 CLIENT_FAULT        = Fault("client_fault",          0, _NEVER,   _M.NONE,    _A.VERBATIM,  _C.NONE,    "the upstream refused the request as faulty")

@@ -1,6 +1,10 @@
 """What a provider keeps under an id, and who made it for whom."""
 
+from hashlib import sha256
+
 import msgspec
+
+from .target import Target
 
 
 class Made(msgspec.Struct, frozen=True, gc=False):
@@ -8,7 +12,7 @@ class Made(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         id: As the provider named it.
-        target: Fingerprint of the (address, key) that made it; see `target.fingerprint`.
+        target: Fingerprint of the (address, key) that made it; see `fingerprint`.
         caller: Name of the access key it was made for.
         at_ms: When, wall clock, milliseconds since 1970.
     """
@@ -17,3 +21,10 @@ class Made(msgspec.Struct, frozen=True, gc=False):
     target: str
     caller: str
     at_ms: int
+
+
+def fingerprint(target: Target) -> str:
+    """Return a short mark of address and key: a digest of a digest, nothing to go back from."""
+    secret = target.key.secret
+    digest = b"" if secret is None else secret.digest
+    return sha256(target.upstream.address.encode() + b"\0" + digest).hexdigest()[:16]

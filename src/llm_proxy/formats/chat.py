@@ -151,6 +151,7 @@ class ChatWatch(Watch):
             signal = signal_of(value, 200)
             return BROKEN if signal is None else self._failed(signal)
         self._note_model(value.get("model"))
+        self._note_id(value.get("id"))
         self._note_usage(value)
         return self._read_choices(choices) if isinstance(choices, list) else PREAMBLE
 

@@ -19,6 +19,7 @@ from llm_proxy.wire.body import read_json, writable
 from llm_proxy.wire.sse import fields
 
 from .signal import error_inside, text_signal
+from .state import is_id
 from .status import error_words
 
 COMMENT_FRAME = b": keepalive\n\n"
@@ -72,9 +73,10 @@ class Watch(ABC):
         is_finished: A finish reason was seen.
         is_ended: The last event was seen.
         signal: The failure that was reported.
+        answer_id: Of the answer, as the upstream names it.
     """
 
-    __slots__ = ("has_content", "is_ended", "is_finished", "model", "signal", "usage")
+    __slots__ = ("answer_id", "has_content", "is_ended", "is_finished", "model", "signal", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage = UNKNOWN
@@ -83,6 +85,7 @@ class Watch(ABC):
         self.is_finished = False
         self.is_ended = False
         self.signal: Signal | None = None
+        self.answer_id: str | None = None
 
     def read(self, event: bytes) -> Kind:
         """Return what a whole event is, having learnt what it says.
@@ -144,6 +147,10 @@ class Watch(ABC):
         if name == b"error" and data.strip() and data.lstrip()[:1] not in (b"{", b"["):
             return self._failed(text_signal(200, data))
         return BROKEN
+
+    def _note_id(self, id_: Any) -> None:
+        if self.answer_id is None and isinstance(id_, str) and is_id(id_):
+            self.answer_id = id_
 
     def _note_model(self, model: Any) -> None:
         if self.model is None and isinstance(model, str) and model:

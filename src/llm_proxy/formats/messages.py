@@ -98,6 +98,7 @@ class MessagesWatch(Watch):
         if not isinstance(message, dict):
             return PREAMBLE
         self._note_model(message.get("model"))
+        self._note_id(message.get("id"))
         self._note_usage(message.get("usage"))
         return CONTENT if message.get("content") else PREAMBLE
 

@@ -66,6 +66,7 @@ class _Response(msgspec.Struct, gc=False):
     model: Any = None
     usage: Any = None
     error: Any = None
+    id: Any = None
 
 
 _read_numbered = msgspec.json.Decoder(_Numbered).decode
@@ -156,6 +157,7 @@ class ResponsesWatch(Watch):
     def _read_response(self, raw: Raw) -> _Response:
         response = _response_of(bytes(raw))
         self._note_model(response.model)
+        self._note_id(response.id)
         if response.usage:
             self.usage = responses_usage(response.usage)
         return response
@@ -253,7 +255,7 @@ def _response_of(raw: bytes) -> _Response:
         value = read_json(raw)
     if not isinstance(value, dict):
         return _Response()
-    return _Response(value.get("model"), value.get("usage"), value.get("error"))
+    return _Response(value.get("model"), value.get("usage"), value.get("error"), value.get("id"))
 
 
 def _signal_of_failed(response: _Response) -> Signal:

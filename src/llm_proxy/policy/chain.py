@@ -13,7 +13,7 @@ model is the better one.
 
 from collections.abc import Callable, Sequence
 
-from llm_proxy.domain.faults import CONTEXT_TOO_LONG, MODEL_NOT_FOUND, Fault, Retry
+from llm_proxy.domain.faults import CONTEXT_TOO_LONG, MODEL_NOT_FOUND, UNKNOWN_ID, Fault, Retry
 from llm_proxy.domain.target import Target
 
 from .choose import Pick, Wait
@@ -71,6 +71,8 @@ class Chain:
         if self.stage + 1 >= self._size or end.reason in _ENDS:
             return False
         faults = self._plan.faults
+        if faults and faults[-1] is UNKNOWN_ID:
+            return False  # no model knows it where its maker is not
         return not faults or faults[-1] in _HANDS_ON or faults[-1].retry is not Retry.NEVER
 
     def began(self, target: Target, now: float) -> None:

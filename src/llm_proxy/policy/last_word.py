@@ -17,6 +17,7 @@ from llm_proxy.domain.faults import (
     DEADLINE,
     OVERLOADED,
     RATE_LIMITED,
+    UNKNOWN_ID,
     Fault,
     Mark,
     Retry,
@@ -75,19 +76,23 @@ def last_word(
         reason: Why it was given up (`GiveUp.reason`).
         attempts: Connections tried or requests written.
     """
+    # Who does not know an id has said nothing yet of those that could not be asked for it.
+    telling = [fault for fault in faults if fault is not UNKNOWN_ID]
     is_all_limited = (
-        all(fault is RATE_LIMITED for fault in faults) if faults else reason == "all limited"
+        all(fault is RATE_LIMITED for fault in telling) if telling else reason == "all limited"
     )
     index: int | None = None
     if is_all_limited:
         fault = RATE_LIMITED
-        index = len(faults) - 1 if faults else None
+        index = len(faults) - 1 - faults[::-1].index(RATE_LIMITED) if telling else None
     elif not faults or reason == "deadline":
         fault = DEADLINE
     else:
         index = max(range(len(faults)), key=lambda i: (_weight(faults[i]), i))
         fault = faults[index]
     told = advices[index] if index is not None else None
+    if is_all_limited and len(telling) < len(faults):
+        slots = [slot for slot in slots if slot.back_at(model, now) > now] or slots
     retry_after_s = _retry_after_s(fault, told, slots, model, now)
     return LastWord(
         fault=fault,
@@ -129,6 +134,8 @@ def _weight(fault: Fault) -> int:
     What is true of the request itself helps most, then what may be over soon; that one upstream
     knows no such model, or that one key is bad, matters only if nothing else went wrong.
     """
+    if fault is UNKNOWN_ID:
+        return 0  # whoever could not be asked may know it
     if fault in NO_VERDICT:
         return 6
     if fault in (CONTENT_FILTERED, CLIENT_FAULT, CONTEXT_TOO_LONG):

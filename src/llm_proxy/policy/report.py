@@ -7,11 +7,11 @@ latest, so that a clock that was set back cannot prolong it.
 """
 
 from collections.abc import Iterable
-from hashlib import sha256
 
 import msgspec
 
 from llm_proxy.domain.faults import FAULTS, QUOTA, RATE_LIMITED
+from llm_proxy.domain.made import fingerprint
 from llm_proxy.domain.status import KeyStatus, UpstreamStatus
 
 from .cooldown import limit_for
@@ -58,6 +58,9 @@ def _key_status(slot: Slot, now: float) -> KeyStatus:
 
 def _tell_state(slot: Slot, status: KeyStatus, now: float) -> None:
     """Fill in state, time, cause and source; the gravest knowledge speaks."""
+    if slot.is_paused:
+        status.state = "paused"
+        return
     death = slot.death
     if death.cause is not None:
         status.state = "no_credit" if death.cause is QUOTA else "refused"
@@ -120,7 +123,7 @@ def export(slots: Iterable[Slot], now: float, wall_s: float) -> bytes:
     """Return the rests that should outlive a restart."""
     rests: list[_Rest] = []
     for slot in slots:
-        target, key = slot.target.id, _fingerprint(slot)
+        target, key = slot.target.id, fingerprint(slot.target)
         death = slot.death
         if death.cause is not None and (left_s := death.until - now) > 0:
             until, fault = wall_s + left_s, death.cause.name
@@ -143,7 +146,7 @@ def restore(slots: Iterable[Slot], data: bytes, now: float, wall_s: float) -> in
         rests = msgspec.json.decode(data, type=list[_Rest])
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError("the saved cool-downs cannot be read") from error
-    known = {(slot.target.id, _fingerprint(slot)): slot for slot in slots}
+    known = {(slot.target.id, fingerprint(slot.target)): slot for slot in slots}
     taken = 0
     for rest in rests:
         slot = known.get((rest.target, rest.key))
@@ -160,10 +163,3 @@ def restore(slots: Iterable[Slot], data: bytes, now: float, wall_s: float) -> in
         slot.suspect()
         taken += 1
     return taken
-
-
-def _fingerprint(slot: Slot) -> str:
-    """Return a short mark of address and key: a digest of a digest, nothing to go back from."""
-    secret = slot.target.key.secret
-    digest = b"" if secret is None else secret.digest
-    return sha256(slot.target.upstream.address.encode() + b"\0" + digest).hexdigest()[:16]

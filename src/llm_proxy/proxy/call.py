@@ -1,6 +1,7 @@
 """What a client asks for, made ready to be sent to any target."""
 
 import msgspec
+from msgspec import Raw
 
 from llm_proxy.domain.target import Target
 from llm_proxy.formats.endpoint import COUNT, EMBED, GENERATE, Endpoint
@@ -26,6 +27,10 @@ class Call(msgspec.Struct):
         model: As asked; None when the request names none.
         is_stream: Whether a stream was asked for.
         is_recoded: The body is not the received one any more: its coding must not be announced.
+        is_kept: What it makes can be asked for later.
+        unknown_id: What it speaks of, where nobody here remembers who made that; or empty.
+        made_for: The access key for which what it speaks of was made; or empty.
+        made: Ids that a whole answer gave out.
     """
 
     request: Request
@@ -35,6 +40,15 @@ class Call(msgspec.Struct):
     model: str | None = None
     is_stream: bool = False
     is_recoded: bool = False
+    is_kept: bool = False
+    unknown_id: str = ""
+    made_for: str = ""
+    made: list[str] = []
+
+    @property
+    def top(self) -> dict[str, Raw]:
+        """The body's fields, their values raw, as far as they were read."""
+        return self.peek.top if self.peek is not None else {}
 
     @property
     def method(self) -> str:

@@ -26,6 +26,7 @@ from llm_proxy.net.pool import Pools
 from llm_proxy.policy.access import AccessTable, Refusal
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.deadline import client_deadline_s, deadline_of
+from llm_proxy.policy.makers import Makers
 from llm_proxy.policy.retry import RetryConfig
 from llm_proxy.wire.path import is_sound, nearest, repair
 from llm_proxy.wire.request import Request
@@ -116,6 +117,7 @@ class Core:
         rng: Callable[[], float],
         report: Callable[[Record], None],
         on_bug: Callable[[BaseException], None],
+        makers: Makers | None = None,
     ) -> None:
         self.loop = loop
         self.tasks = tasks
@@ -132,6 +134,7 @@ class Core:
         self.rng = rng
         self.report = report
         self.on_bug = on_bug
+        self.makers = makers or Makers(lambda _: None)
         self.ops: Ops | None = None
         self.site: Site | None = None
         self.models: Catalogue | None = None

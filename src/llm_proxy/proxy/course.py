@@ -7,6 +7,7 @@ from llm_proxy.policy.plan import Plan
 from llm_proxy.policy.retry import RetryConfig
 
 from .call import Call
+from .keep import affinity_of
 from .table import Route
 
 
@@ -19,6 +20,8 @@ def course_of(
     config: RetryConfig,
 ) -> Course:
     """Return the plan for `call`: one walk over targets, or one per model of its chain."""
+    is_choice = len(routes) > 1 or len(routes[0].targets) > 1
+    affinity = affinity_of(call) if is_choice else None
 
     def make(stage: int, waited_s: float) -> Plan:
         return Plan(
@@ -30,6 +33,7 @@ def course_of(
             is_repeatable=call.endpoint.is_repeatable,
             is_last=stage + 1 == len(routes),
             waited_s=waited_s,
+            affinity=affinity,
         )
 
     return make(0, 0.0) if len(routes) == 1 else Chain(len(routes), make)

@@ -13,6 +13,7 @@ from llm_proxy.wire.head import LAST_CHUNK, chunk
 from . import answer
 from .attempt import Attempt
 from .judge import after_commit
+from .keep import remember
 from .mode import PASS, WHOLE
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
     core, client = exchange.core, exchange.client
     exchange.answered_by = attempt
     exchange.outcome = Outcome.OK
+    if attempt.call.is_kept:
+        remember(core, attempt.call, attempt)
     left_s = spent(attempt.fields, wall_s=core.wall_ms() / 1000)
     if attempt.mode is WHOLE:
         body = attempt.parts[0]

@@ -40,6 +40,7 @@ from .deliver import deliver
 from .finish import finish
 from .intake import read_call, read_call_slowly
 from .judge import Verdict, judge
+from .keep import routes_of
 from .models import list_answer
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Exchange:
 
     async def _serve(self, call: Call) -> None:
         core = self.core
-        routes = core.table.routes(call)
+        routes = routes_of(core, call)
         now = core.loop.time()
         self.deadline = core.deadline_of(self.visit)
         if call.is_stream:

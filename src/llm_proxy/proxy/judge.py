@@ -7,8 +7,10 @@ import msgspec
 
 from llm_proxy.domain.faults import (
     BODY_CUT,
+    CLIENT_FAULT,
     EMPTY_ANSWER,
     FIRST_TOKEN_LATE,
+    MODEL_NOT_FOUND,
     NO_STREAM,
     NOT_JSON,
     SHUT_DOWN,
@@ -16,11 +18,13 @@ from llm_proxy.domain.faults import (
     STREAM_CUT,
     STREAM_ERROR,
     STREAM_STALLED,
+    UNKNOWN_ID,
     Fault,
 )
 from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.usage import UNKNOWN, Usage
 from llm_proxy.formats.signal import read_signal
+from llm_proxy.formats.state import made_in
 from llm_proxy.policy.classify import classify
 from llm_proxy.wire.encoding import Decoder, OversizeBodyError
 
@@ -30,6 +34,9 @@ from .mode import STREAM, WHOLE
 
 LARGE_ANSWER_BYTES = 256 * 1024
 """An answer from this size on is read off the loop: 1 MB takes a millisecond."""
+
+NO_PREVIOUS = "previous_response_not_found"
+"""What OpenAI calls it, with status 400."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -92,10 +99,22 @@ async def _judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
     if attempt.status >= 400:
         kind = attempt.fields.get(b"content-type", b"")
         signal = read_signal(attempt.status, kind, readable or b"")
-        return Verdict(classify(signal), signal, body)
+        return Verdict(_fault_of(call, signal), signal, body)
+    if call.is_kept and readable is not None:
+        call.made = made_in(call.endpoint, readable)
     if not call.is_answer_read or readable is None:
         return Verdict(body=body)
     return await _judge_answer(core, call, readable, body)
+
+
+def _fault_of(call: Call, signal: Signal) -> Fault:
+    """Return what an error means; who does not know a thing need not be the only one to ask."""
+    fault = classify(signal)
+    if not call.unknown_id or not (signal.status == 404 or signal.code == NO_PREVIOUS):
+        return fault
+    # "There is no such thing" sounds like an unknown model; where none was named it is none.
+    is_model = fault is MODEL_NOT_FOUND and call.model is not None
+    return UNKNOWN_ID if fault in (CLIENT_FAULT, MODEL_NOT_FOUND) and not is_model else fault
 
 
 async def _judge_answer(core: Aside, call: Call, readable: bytes, body: bytes) -> Verdict:

@@ -15,6 +15,7 @@ from llm_proxy.domain.faults import (
     MODEL_NOT_FOUND,
     OVERLOADED,
     QUOTA,
+    UNKNOWN_ID,
     Answer,
     Fault,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 ALL_LIMITED = "错误重试全都rate limit,请再次重试."
 """Clients of the first version look for these words; they must not change."""
 
-CLIENTS_OWN = (CLIENT_FAULT, CONTENT_FILTERED, CONTEXT_TOO_LONG, MODEL_NOT_FOUND)
+CLIENTS_OWN = (CLIENT_FAULT, CONTENT_FILTERED, CONTEXT_TOO_LONG, MODEL_NOT_FOUND, UNKNOWN_ID)
 
 
 def answer_last_word(exchange: "Exchange", plan: Course) -> None:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from llm_proxy.domain.errors import RequestError
+from llm_proxy.domain.made import fingerprint
 from llm_proxy.domain.target import Target, Upstream, targets_of
 
 from .call import Call
@@ -57,6 +58,10 @@ class Table:
         for model, other in fallbacks:
             self._fallbacks.setdefault(model, other)
         self._chains: dict[tuple[str, str | None], tuple[Route, ...]] = {}
+        # One tuple each for good: what is known about a route's targets is found by its identity.
+        self._alone: dict[str, list[tuple[Target]]] = {}
+        for target in self.targets:
+            self._alone.setdefault(fingerprint(target), []).append((target,))
 
     def routes(self, call: Call) -> tuple[Route, ...]:
         """Return where `call` can go: with the model it asks for, then with its fallbacks.
@@ -72,6 +77,19 @@ class Table:
                 self._chains.clear()
             self._chains[key] = routes
         return routes
+
+    def only(self, routes: tuple[Route, ...], mark: str) -> tuple[Route, ...]:
+        """Return `routes` with the target of fingerprint `mark` alone; those without it go.
+
+        Empty: no target is of that address and key any more, or it does not serve the model.
+        """
+        tied = []
+        for route in routes:
+            for alone in self._alone.get(mark, ()):
+                if alone[0] in route.targets:
+                    tied.append(Route(alone, route.names, route.model))
+                    break
+        return tuple(tied)
 
     def _make_chain(self, call: Call) -> tuple[Route, ...]:
         models = [call.model]

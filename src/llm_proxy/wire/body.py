@@ -24,6 +24,8 @@ LARGE_BYTES = 256 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _WATCHED = frozenset(("model", "messages", "input", "stream"))
+NAMING = frozenset(("previous_response_id", "conversation", "thread", "container", "store"))
+"""Fields that name what a provider keeps, or ask it to; see `formats/state.py`."""
 _SPACE = " \t\n\r"
 _KEY = re.compile(rb'[ \t\n\r]*+("(?:[^"\\]++|\\.)*+")[ \t\n\r]*+:[ \t\n\r]*+', re.DOTALL)
 _NEXT = re.compile(rb"[ \t\n\r]*+([,}])")
@@ -45,12 +47,15 @@ class Peek(msgspec.Struct, frozen=True, gc=False):
         model_span: Where the model's name stands in the body, quotes included.
         stream: Whether a stream is asked for.
         wants_usage: Whether `stream_options.include_usage` is true.
+        top: The body's fields, their values raw: views of the body, no copies. Of a body that was
+            read slowly only those of `NAMING`.
     """
 
     model: str | None
     model_span: tuple[int, int] | None
     stream: bool
     wants_usage: bool
+    top: dict[str, Raw] = {}
 
 
 def is_large(body: bytes) -> bool:
@@ -90,6 +95,7 @@ def peek(body: bytes) -> Peek:
         span,
         stream is not None and bytes(stream) == b"true",
         options is not None and _includes_usage(bytes(options)),
+        top,
     )
 
 
@@ -190,6 +196,7 @@ def peek_slowly(body: bytes) -> Peek:
         span,
         found.get("stream", (None, 0, 0))[0] is True,
         isinstance(options, dict) and options.get("include_usage") is True,
+        {name: Raw(write_json(found[name][0])) for name in NAMING if name in found},
     )
 
 

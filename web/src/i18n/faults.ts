@@ -77,6 +77,10 @@ export const FAULTS: Record<string, Row> = {
     "Check the model's name, or map it with MODEL_MAP.",
     "检查模型名，或用 MODEL_MAP 做映射。",
   ]),
+  unknown_id: row("nothing kept under this id", "上游没有这个 ID", [
+    "It was made elsewhere, or deleted.",
+    "它是在别处创建的，或已被删除。",
+  ]),
   context_too_long: row("conversation too long for the model", "对话超出模型长度", [
     "Shorten the conversation or use a model with a longer context.",
     "缩短对话，或换用上下文更长的模型。",
