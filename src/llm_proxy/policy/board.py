@@ -222,6 +222,26 @@ class Board:
         """End an attempt without a verdict: its client left, or its time was up."""
         self._end(self.slot(target), probe)
 
+    def change(self, target_id: str, action: str) -> bool:
+        """Follow the owner's order about a target.
+
+        Args:
+            target_id: `upstream-1/key-1`.
+            action: `pause`, `resume`, or `reset`: forget what speaks against it.
+
+        Returns:
+            Whether there is such a target.
+        """
+        slot = self._slots.get(target_id)
+        if slot is None:
+            return False
+        if action == "reset":
+            slot.forget()
+        else:
+            slot.is_paused = action == "pause"
+        self._suspect_address(slot)
+        return True
+
     def is_usable(self, now: float) -> bool:
         """Whether any target is neither failing nor without a valid key."""
         return any(

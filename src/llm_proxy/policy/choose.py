@@ -14,7 +14,7 @@ Within a rank: priority, then (if the prompt's prefix is worth a cache) rendezvo
 fewest in flight per weight, ties at random by weight. Speed is no criterion: a target that fails
 fast would look best.
 
-Told bans are always honoured. Guesses only order: while any target may be asked at all, they
+Paused targets are asked by nobody. Told bans are always honoured. Guesses only order: while any target may be asked at all, they
 never leave a request without one.
 
 Budget: choose, begin and succeeded together ≤ 5 µs where nothing was learnt (measured: 2.5 µs
@@ -182,6 +182,8 @@ def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left
     is_first = past is None
     past = past or Past()
     for slot in slots:
+        if slot.is_paused:
+            continue
         again_at = past.tried.get(slot.target.id)
         address = slot.address.name
         if again_at == FOREVER or (again_at is None and address in past.done_addresses):

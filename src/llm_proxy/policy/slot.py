@@ -65,6 +65,7 @@ class Slot:
         death: Whether the key is rejected or out of credit.
         failures: Since start, limits included.
         in_flight: Attempts under way.
+        is_paused: Whether the owner has paused it: it is asked by nobody.
         is_probing: Whether a probe is in flight.
         is_suspect: False = clean for every model, nothing else needs to be read.
         limits: By model.
@@ -85,6 +86,7 @@ class Slot:
         "death",
         "failures",
         "in_flight",
+        "is_paused",
         "is_probing",
         "is_suspect",
         "limits",
@@ -105,6 +107,7 @@ class Slot:
         self.death = Death()
         self.failures = 0
         self.in_flight = 0
+        self.is_paused = False
         self.is_probing = False
         self.is_suspect = False
         self.limits: dict[str, Limit] = {}
@@ -131,10 +134,18 @@ class Slot:
         """Bring `is_suspect` up to date with what is known."""
         self.is_suspect = (
             bool(self.limits)
+            or self.is_paused
             or self.death.cause is not None
             or self.breaker.until is not None
             or self.address.breaker.until is not None
         )
+
+    def forget(self) -> None:
+        """Forget whatever speaks against it, its address included; its counts stay."""
+        self.limits.clear()
+        self.death.revive()
+        for breaker in (self.breaker, self.address.breaker):
+            breaker.close()
 
     def banned_until(self, model: str) -> float:
         """Return the loop time at which the ban of `model` ends; 0 = there was none."""
@@ -157,6 +168,8 @@ class Slot:
 
     def health(self, now: float) -> Standing:
         """Return how it stands for any model: CLEAN, HALF_OPEN, OPEN or DEAD."""
+        if self.is_paused:
+            return Standing.DEAD
         if self.death.cause is not None and (now < self.death.until or self.is_probing):
             return Standing.DEAD
         own, shared = self.breaker.state(now), self.address.breaker.state(now)
