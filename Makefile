@@ -35,7 +35,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: $(VENV)/.dev
-	@$(BIN)/python tools/install_test_needs.py
+	@$(BIN)/python tools/install_test_needs.py --long
 	$(BIN)/python -m pytest -m long
 
 format: $(VENV)/.dev
@@ -45,6 +45,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python tools/install_test_needs.py --bench
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.failover
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/write_reference.py

@@ -122,8 +122,11 @@ def _run(command: list[str], *, cwd: Path, what: str) -> None:
 
 def _telling(lines: list[str]) -> str:
     """Return the line of a tool's output that names the cause: the first one about an error."""
-    errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
-    return (errors or lines or ["no output"])[0][:300]
+    for position, line in enumerate(lines):
+        if re.search(r"\berror\b", line, re.IGNORECASE):
+            # A heading alone tells nothing; what it heads does.
+            return " ".join(lines[position : position + 1 + line.endswith(":")])[:300]
+    return (lines or ["no output"])[0][:300]
 
 
 def _pack() -> None:

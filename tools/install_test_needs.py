@@ -6,12 +6,18 @@ import subprocess
 import sys
 
 NEEDS = {"chromium": "chromium"}
+LONG_NEEDS = {"debootstrap": "debootstrap"}
 BENCH_NEEDS = {"nginx": "nginx-light", "wrk": "wrk"}
 
 
 def main() -> int:
     """Install what is missing; a package that cannot be had is reported, not fatal."""
-    needs = NEEDS | (BENCH_NEEDS if "--bench" in sys.argv[1:] else {})
+    asked = sys.argv[1:]
+    needs = (
+        NEEDS
+        | (BENCH_NEEDS if "--bench" in asked else {})
+        | (LONG_NEEDS if "--long" in asked else {})
+    )
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     missing = [package for tool, package in needs.items() if not shutil.which(tool, path=path)]
     if not missing:
