@@ -204,6 +204,7 @@ class _App:
 
     def _open_site(self, settings: Settings) -> None:
         # Imported here: without the page nobody pays for it.
+        from llm_proxy.controls import Controls  # noqa: PLC0415
         from llm_proxy.site import open_site  # noqa: PLC0415
 
         self._site = open_site(
@@ -214,6 +215,7 @@ class _App:
             totals=self.totals,
             writer=self._writer,
             reader=self._reader,
+            control=Controls(self._core, self._watcher),
             started_at_ms=self._started_at_ms,
             is_draining=lambda: self._server.is_draining,
         )

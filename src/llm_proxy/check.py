@@ -70,6 +70,14 @@ def check(settings: Settings, problems: list[ConfigError]) -> Iterator[Finding]:
             yield Finding(finding.level, redactor.text(f"{upstream.name}: {finding.text}"))
 
 
+def check_key(upstream: Upstream, key: Key) -> Finding:
+    """Return what the upstream says about one key. The text may hold its model names."""
+    try:
+        return _try_key(upstream, key)[0]
+    except _UnusableError as failure:
+        return Finding("FAIL", f"{key.label}: {failure}")
+
+
 def _check_upstream(upstream: Upstream) -> Iterator[Finding]:
     where = f"{upstream.address}{upstream.root}"
     began = time.monotonic()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from llm_proxy import __version__
 from llm_proxy.config.watch import Watcher
+from llm_proxy.controls import Controls
 from llm_proxy.dashboard.context import DashboardContext
 from llm_proxy.dashboard.events import Feed
-from llm_proxy.domain.record import Record
 from llm_proxy.domain.status import Totals
 from llm_proxy.net.asgi import run_asgi
 from llm_proxy.net.client import ClientConnection
@@ -100,13 +100,11 @@ def open_site(
     writer: RecordWriter,
     reader: RecordReader,
     started_at_ms: int,
+    control: Controls,
     is_draining: Callable[[], bool],
 ) -> PageSite:
     """Return the page, ready to serve."""
     now = settings.settings
-
-    def latest(limit: int, before_id: str | None, caller: str | None) -> list[Record]:
-        return reader.latest(limit, before_id, caller=caller)
 
     context = DashboardContext(
         mode=now.dashboard,
@@ -123,8 +121,8 @@ def open_site(
         in_flight=lambda: core.gate.in_flight,
         is_draining=is_draining,
         generation=lambda: settings.generation,
-        latest=latest,
-        get=reader.get,
+        history=reader,
+        control=control,
         feed=Feed(),
         repairs=now.repairs,
         warnings=now.warnings,

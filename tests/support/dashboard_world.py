@@ -1,7 +1,6 @@
 """A running proxy as the page sees it: keys, upstreams, records and a clock the test turns."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from llm_proxy.domain.record import Attempt, Outcome, Record
 from llm_proxy.domain.secret import AccessKey, Secret
 from llm_proxy.domain.status import KeyStatus, StoreStatus, Totals, UpstreamStatus
 from tests.support.asgi_client import Answer, Stream, ask
+from tests.support.behind_the_page import FakeControl, FakeHistory
 
 OWNER_KEY = "sk-owner-canary-0123456789-own1"
 FRIEND_KEY = "sk-friend-canary-0123456789-fri2"
@@ -93,8 +93,8 @@ class World:
         self.key_states = ["ready", "ready"]
         self.in_flight = 0
         self.is_draining = False
-        self.stored: list[Record] = []
-        self.store_error: Exception | None = None
+        self.history = FakeHistory()
+        self.control = FakeControl()
         self.context = DashboardContext(
             mode=mode,
             access_keys=lambda: self.keys,
@@ -111,13 +111,29 @@ class World:
             in_flight=lambda: self.in_flight,
             is_draining=lambda: self.is_draining,
             generation=lambda: 1,
-            latest=self._latest,
-            get=self._get,
+            history=self.history,
+            control=self.control,
             feed=Feed(),
             repairs=[f"PROXY_URL: cut back to {ADDRESS}"],
             warnings=[f"{ADDRESS} is slow"],
         )
         self.app: ASGIApp = make_app(self.context, static)
+
+    @property
+    def stored(self) -> list[Record]:
+        return self.history.records
+
+    @stored.setter
+    def stored(self, records: list[Record]) -> None:
+        self.history.records = records
+
+    @property
+    def store_error(self) -> Exception | None:
+        return self.history.error
+
+    @store_error.setter
+    def store_error(self, error: Exception | None) -> None:
+        self.history.error = error
 
     async def ask(
         self,
@@ -152,18 +168,3 @@ class World:
             for number, state in enumerate(self.key_states, 1)
         ]
         return [UpstreamStatus("upstream-1", ADDRESS, ["chat"], ["*"], keys)]
-
-    def _latest(self, limit: int, before_id: str | None, caller: str | None) -> list[Record]:
-        if self.store_error:
-            raise self.store_error
-        found: Sequence[Record] = sorted(self.stored, key=lambda r: r.id, reverse=True)
-        return [
-            r
-            for r in found
-            if (before_id is None or r.id < before_id) and caller in (None, r.caller)
-        ][:limit]
-
-    def _get(self, record_id: str) -> Record | None:
-        if self.store_error:
-            raise self.store_error
-        return next((r for r in self.stored if r.id == record_id), None)

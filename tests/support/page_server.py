@@ -28,6 +28,7 @@ from llm_proxy.net.reply import Reply
 from llm_proxy.net.server import Server
 from llm_proxy.net.timers import Wheel
 from llm_proxy.wire.request import Request
+from tests.support.behind_the_page import FakeControl, FakeHistory
 
 KEY = "sk-page-owner-0123456789-abcd"
 _LOG = logging.getLogger(__name__)
@@ -64,12 +65,14 @@ class PageServer:
 
     Attributes:
         address: Where the browser finds it.
-        records: Oldest first.
+        history: Its records.
+        control: Notes the orders it gets.
     """
 
     def __init__(self, mode: str) -> None:
         self.address = ""
-        self.records: list[Record] = []
+        self.history = FakeHistory()
+        self.control = FakeControl()
         self._totals = Totals()
         self._feed = Feed()
         self._key = KeyStatus("upstream-1/key-1", "key-1 …ab12", "ready")
@@ -95,12 +98,17 @@ class PageServer:
             in_flight=lambda: 0,
             is_draining=lambda: False,
             generation=lambda: 1,
-            latest=self._latest,
-            get=lambda record_id: next((r for r in self.records if r.id == record_id), None),
+            history=self.history,
+            control=self.control,
             feed=self._feed,
             warnings=["API_KEY is <b>short</b>"],
         )
         self._handler = _Handler(make_app(self._context))
+
+    @property
+    def records(self) -> list[Record]:
+        """Every finished request."""
+        return self.history.records
 
     def finish(self, **differs: Any) -> Record:
         """Let one request finish; the page hears of it."""
@@ -187,10 +195,6 @@ class PageServer:
             "total_ms": 812.0,
             "attempts": [Attempt("upstream-1", "key-1 …ab12", status=200, total_ms=810.0)],
         }
-
-    def _latest(self, limit: int, before_id: str | None, caller: str | None) -> list[Record]:
-        newest = sorted(self.records, key=lambda record: record.id, reverse=True)
-        return [r for r in newest if before_id is None or r.id < before_id][:limit]
 
 
 @contextmanager

@@ -3,21 +3,65 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from llm_proxy.domain.filter import Filter
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.secret import AccessKey
 from llm_proxy.domain.status import StoreStatus, Totals, UpstreamStatus
+from llm_proxy.domain.tally import Tally
+from llm_proxy.store.queries import FaultRow
+from llm_proxy.store.search import Found
 
 from .events import Feed
+from .shapes import InFlight, KeyTest, SettingsShown
+
+
+class History(Protocol):
+    """The stored records, as `store.queries.RecordReader` reads them.
+
+    Everything blocks and may raise StoreError; called in a thread.
+    """
+
+    def search(self, asked: Filter, limit: int, before_id: str | None = None) -> Found:
+        """Return the newest records that match, or a piece of them."""
+
+    def get(self, id: str) -> Record | None:  # noqa: A002 - the record's field is called so
+        """Return one record, or None."""
+
+    def tallies(self, from_ms: int, to_ms: int, step_ms: int) -> dict[int, Tally]:
+        """Return what was counted, by the time at which each step begins."""
+
+    def faults(self, since_ms: int, *, is_hourly: bool) -> list[FaultRow]:
+        """Return what failed, by fault and key."""
+
+
+class Control(Protocol):
+    """What the owner may look at and do; on the event loop, from memory."""
+
+    def in_flight(self) -> list[InFlight]:
+        """Return the requests under way, oldest first."""
+
+    def cancel(self, request_id: str) -> bool:
+        """End a request; False = it is not under way."""
+
+    def change_key(self, target_id: str, action: str) -> bool:
+        """Take `reset`, `pause` or `resume` to a key; False = there is no such key."""
+
+    async def test_key(self, target_id: str) -> KeyTest | None:
+        """Ask a key's upstream whether it accepts it; None = there is no such key."""
+
+    def settings(self) -> SettingsShown:
+        """Return the effective configuration, secrets masked."""
 
 
 class DashboardContext(msgspec.Struct, kw_only=True):
     """Everything the page is made of, handed over by the composition root.
 
     The questions are asked on the event loop and must answer from memory within microseconds,
-    apart from `latest` and `get`, which read the store and are called in a thread.
+    apart from `history`, which reads the store and is called in a thread.
 
     Attributes:
         mode: `summary` (anyone sees totals) or `private` (all needs the access key).
@@ -38,9 +82,8 @@ class DashboardContext(msgspec.Struct, kw_only=True):
         generation: Number of the configuration, raised by every reload.
         repairs: What the configuration's values were corrected in; replaced by a reload.
         warnings: What `check` would warn of; replaced by a reload.
-        latest: `(limit, before_id, caller)` → records newest first, older than `before_id` where
-            given, of `caller` alone where given. May raise StoreError.
-        get: Record by its id, or None. May raise StoreError.
+        history: The stored records.
+        control: What the owner may do.
         feed: The records that finished lately.
     """
 
@@ -58,8 +101,8 @@ class DashboardContext(msgspec.Struct, kw_only=True):
     in_flight: Callable[[], int]
     is_draining: Callable[[], bool]
     generation: Callable[[], int]
-    latest: Callable[[int, str | None, str | None], list[Record]]
-    get: Callable[[str], Record | None]
+    history: History
+    control: Control
     feed: Feed
     repairs: Sequence[str] = ()
     warnings: Sequence[str] = ()

@@ -103,8 +103,8 @@ class InFlight(msgspec.Struct, kw_only=True):
         upstream: Name of the upstream asked right now.
         key: Label of its key.
         attempt: Which attempt it is, from 1; 0 before the first.
-        max_attempts: How many there may be.
-        has_first_byte: Whether this attempt's answer has begun to come.
+        max_attempts: How many there may be per model.
+        has_first_byte: Whether content of an answer has come.
         bytes_down: Bytes sent to the client so far.
     """
 

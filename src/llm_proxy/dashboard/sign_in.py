@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 
+from llm_proxy.domain.filter import Filter
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.secret import AccessKey, Secret
 from llm_proxy.policy.access import AccessTable, Refusal
@@ -28,6 +29,7 @@ from .throttle import Throttle
 COOKIE = "llm_proxy_session"
 CSRF_HEADER = "x-llm-proxy-csrf"
 _KEY_HEADERS = ("x-api-key", "api-key")
+_LOOKING = frozenset(("GET", "HEAD"))
 _MAX_BODY_BYTES = 8192
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _NEEDS_KEY = "the access key is needed: Permission Denied"
@@ -47,24 +49,28 @@ class Caller(msgspec.Struct, frozen=True):
     secret: Secret
     is_owner: bool
 
-    @property
-    def sees_only(self) -> str | None:
-        """The name whose records this caller is confined to; None = all."""
-        return None if self.is_owner else self.name
+    def filter(self, asked: Filter | None = None) -> Filter:
+        """Return `asked`, all requests by default, confined to what this caller may see."""
+        asked = Filter() if asked is None else asked
+        return asked if self.is_owner else msgspec.structs.replace(asked, caller=self.name)
 
     def sees(self, record: Record) -> bool:
         """Whether this caller may read `record`."""
         return self.is_owner or record.caller == self.name
 
 
-class _Session(msgspec.Struct):
+class SessionShown(msgspec.Struct):
+    """Who is asking."""
+
     mode: str
     signed_in: bool
     caller: str | None
     is_owner: bool
 
 
-class _Credentials(msgspec.Struct):
+class Credentials(msgspec.Struct):
+    """An access key to sign in with."""
+
     key: str
 
 
@@ -110,6 +116,19 @@ class Gate:
             raise Problem(401, _NEEDS_KEY, {"WWW-Authenticate": "Bearer"})
         return caller
 
+    def owner(self, request: Request) -> Caller:
+        """Return the owner; where the request changes something, only if it is no forgery.
+
+        Raises:
+            Problem: As `signed_in`; 403 for other callers and forgeries.
+        """
+        caller = self.signed_in(request)
+        if not caller.is_owner:
+            raise Problem(403, "this is the owner's business: use the first access key")
+        if request.method not in _LOOKING:
+            refuse_forgery(request)
+        return caller
+
     def guest(self, request: Request) -> Caller | None:
         """Return who asks; None = a stranger, where strangers may see the totals.
 
@@ -131,7 +150,7 @@ class Gate:
     def _show(self, request: Request) -> Response:
         caller = self.caller(request)
         return json_answer(
-            _Session(
+            SessionShown(
                 mode=self._context.mode,
                 signed_in=caller is not None,
                 caller=caller.name if caller else None,
@@ -247,7 +266,7 @@ async def _key_in_body(request: Request) -> str:
     if len(body) > _MAX_BODY_BYTES:
         raise Problem(413, "the body is too large for an access key")
     try:
-        return msgspec.json.decode(body, type=_Credentials).key.strip()
+        return msgspec.json.decode(body, type=Credentials).key.strip()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # `from None`: the decoder's words repeat what was sent.
         raise Problem(400, 'the body must be JSON: {"key": "the access key"}') from None

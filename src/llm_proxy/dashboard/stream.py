@@ -163,12 +163,12 @@ class EventStream:
             self._cursor = cursor
             return b""
         try:
-            records = await newest(self._context, self._caller, CATCH_UP)
+            found = await newest(self._context, self._caller.filter(), CATCH_UP)
         except StoreError:
             _log.warning("a page could not catch up: the records cannot be read", exc_info=True)
             return _RESYNC
         self._cursor = self._context.feed.published  # no await since `newest` read the ring
-        missed = [record for record in reversed(records) if record.id > last_id]
+        missed = [record for record in reversed(found.records) if record.id > last_id]
         # What had arrived before that record but finished after it cannot be told apart here.
         return _RESYNC + b"".join(map(record_event, missed))
 

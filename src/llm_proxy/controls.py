@@ -1,0 +1,107 @@
+"""What the owner may look at and do through the page: the other side of `dashboard.context.Control`."""
+
+import asyncio
+import time
+
+from llm_proxy.config.settings import NAMES, NEED_RESTART
+from llm_proxy.config.show import shown, upstream_lines
+from llm_proxy.config.watch import Watcher
+from llm_proxy.dashboard.shapes import InFlight, KeyTest, SettingShown, SettingsShown
+from llm_proxy.proxy.core import Core
+from llm_proxy.proxy.exchange import Exchange
+
+BY_OWNER = "cancelled on the page"
+
+
+class Controls:
+    """Reads and steers the running proxy; on the event loop, from memory."""
+
+    __slots__ = ("_core", "_watcher")
+
+    def __init__(self, core: Core, watcher: Watcher) -> None:
+        self._core = core
+        self._watcher = watcher
+
+    def in_flight(self) -> list[InFlight]:
+        """Return the requests under way, oldest first."""
+        max_attempts = self._core.config.retry.max_retries + 1
+        found = sorted(self._core.exchanges, key=lambda exchange: exchange.visit.id)
+        return [_in_flight(exchange, max_attempts) for exchange in found]
+
+    def cancel(self, request_id: str) -> bool:
+        """End a request; False = it is not under way."""
+        for exchange in self._core.exchanges:
+            if exchange.visit.id == request_id and exchange.task is not None:
+                return exchange.task.cancel(BY_OWNER)
+        return False
+
+    def change_key(self, target_id: str, action: str) -> bool:
+        """Take `reset`, `pause` or `resume` to a key; False = there is no such key."""
+        return self._core.board.change(target_id, action)
+
+    async def test_key(self, target_id: str) -> KeyTest | None:
+        """Ask a key's upstream whether it accepts it; None = there is no such key."""
+        # Its HTTP client is needed by nothing else here.
+        from llm_proxy.check import check_key  # noqa: PLC0415
+
+        targets = self._core.table.targets
+        target = next((one for one in targets if one.id == target_id), None)
+        if target is None:
+            return None
+        began = time.monotonic()
+        found = await asyncio.to_thread(check_key, target.upstream, target.key)
+        took_ms = (time.monotonic() - began) * 1000
+        text = self._core.redactor.text(found.text)
+        return KeyTest(found.level != "FAIL", round(took_ms, 1), [(found.level, text)])
+
+    def settings(self) -> SettingsShown:
+        """Return the effective configuration, secrets masked."""
+        settings = self._watcher.settings
+        path = settings.config_path
+        return SettingsShown(
+            generation=self._watcher.generation,
+            file=None if path is None else str(path),
+            settings=[
+                SettingShown(
+                    name=name.upper(),
+                    value=shown(settings, name),
+                    source=settings.origins.get(name, "default"),
+                    needs_restart=name in NEED_RESTART,
+                )
+                for name in NAMES
+            ],
+            upstreams=[line for one in settings.upstreams for line in upstream_lines(one)],
+            repairs=list(settings.repairs),
+            warnings=list(settings.warnings),
+        )
+
+
+def _in_flight(exchange: Exchange, max_attempts: int) -> InFlight:
+    visit, call = exchange.visit, exchange.call
+    entry = exchange.records[-1] if exchange.records else None
+    age_ms = exchange.elapsed_ms()
+    has_content = exchange.answered_by is not None or exchange.first_token_ms is not None
+    if has_content:
+        phase = "answering"
+    elif exchange.waited_from:
+        phase = "resting"
+    else:
+        phase = "trying" if entry is not None else "waiting"
+    return InFlight(
+        id=visit.id,
+        at_ms=visit.at_ms,
+        age_ms=round(age_ms, 1),
+        format=visit.admission.endpoint.format,
+        path=visit.admission.path_text,
+        caller=visit.admission.caller.name,
+        client=visit.admission.client_text,
+        model=exchange.core.redact_name(call.model) if call and call.model else None,
+        stream=call is not None and call.is_stream,
+        phase=phase,
+        upstream=None if entry is None else entry.upstream,
+        key=None if entry is None else entry.key,
+        attempt=len(exchange.records),
+        max_attempts=max_attempts,
+        has_first_byte=has_content,
+        bytes_down=exchange.client.sent_bytes,
+    )
