@@ -79,6 +79,10 @@ class Chain:
         """Count an attempt that starts."""
         self._plan.began(target, now)
 
+    def pass_over(self, target: Target) -> None:
+        """Leave out a target that cannot take this request."""
+        self._plan.pass_over(target)
+
     def replayed(self) -> None:
         """Count a request that was written a second time within the attempt."""
         self._plan.replayed()

@@ -10,7 +10,7 @@ Ranks, best first:
 4. targets this request has tried already, after their pause; within the budget;
 5. waiting for the soonest ban that was told, if that fits the request.
 
-Within a rank: priority, then (if the prompt's prefix is worth a cache) rendezvous hashing, else
+Within a rank: priority, then those that need no translation, then (if the prompt's prefix is worth a cache) rendezvous hashing, else
 fewest in flight per weight, ties at random by weight. Speed is no criterion: a target that fails
 fast would look best.
 
@@ -32,6 +32,7 @@ from .board import Board
 from .slot import Slot, Standing
 
 FOREVER = float("inf")
+NOBODY: frozenset[str] = frozenset()
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -84,14 +85,16 @@ class Past:
             again; infinite = never.
         failed_addresses: Addresses whose other targets come last.
         done_addresses: Addresses whose other targets cannot help.
+        is_first: Nobody has been asked yet; targets were only passed over.
     """
 
-    __slots__ = ("done_addresses", "failed_addresses", "tried")
+    __slots__ = ("done_addresses", "failed_addresses", "is_first", "tried")
 
     def __init__(self) -> None:
         self.tried: dict[str, float] = {}
         self.failed_addresses: set[str] = set()
         self.done_addresses: set[str] = set()
+        self.is_first = False
 
 
 def choose(
@@ -108,6 +111,7 @@ def choose(
     may_ask_down: bool = True,
     is_granted: bool = False,
     affinity: bytes | None = None,
+    second: frozenset[str] = NOBODY,
 ) -> Pick | Wait | Nothing:
     """Choose among `candidates`, at least one.
 
@@ -124,6 +128,7 @@ def choose(
         may_ask_down: Whether untried targets that are open or dead may be asked.
         is_granted: Whether the retry budget has been asked already.
         affinity: A digest of the prompt's prefix, at least 8 bytes, or None.
+        second: Ids of targets that come behind others of their priority that stand as well.
     """
     slots = board.slots(candidates)
     if past is None:
@@ -131,18 +136,19 @@ def choose(
             if slot.is_suspect:
                 break
         else:
-            return Pick(_best(slots, rng, affinity).target, "healthy")
+            return Pick(_best(slots, rng, affinity, second).target, "healthy")
     left = _sort(slots, model, now, past)
     if not may_ask_down:
         left.leave_out_down()
-    if (pick := _untried(left, rng, affinity)) is not None:
+    if (pick := _untried(left, rng, affinity, second)) is not None:
         return pick
-    is_free = past is None or is_granted
+    is_first = past is None or past.is_first
+    is_free = is_first or is_granted
     is_denied = False
     if may_doubt:
-        pick, is_denied = _doubtful(board, left, now, rng, is_free=is_free)
+        pick, is_denied = _doubtful(board, left, now, rng, second, is_free=is_free)
         if pick is not None:
-            return Pick(pick.target, pick.why, past is not None, pick.standing)
+            return Pick(pick.target, pick.why, not is_first, pick.standing)
     latest = min(deadline, now + board.config.max_wait_s - waited_s)
     return _wait(board, left, now=now, latest=latest, may_doubt=may_doubt, is_denied=is_denied)
 
@@ -179,7 +185,7 @@ class _Left:
 
 def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left:
     left = _Left()
-    is_first = past is None
+    is_first = past is None or past.is_first
     past = past or Past()
     for slot in slots:
         if slot.is_paused:
@@ -208,15 +214,17 @@ def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left
     return left
 
 
-def _untried(left: _Left, rng: Callable[[], float], affinity: bytes | None) -> Pick | None:
+def _untried(
+    left: _Left, rng: Callable[[], float], affinity: bytes | None, second: frozenset[str]
+) -> Pick | None:
     """Return the probe, or the best target that can be had for free."""
     wanted: Slot | None = None
     standing = Standing.CLEAN
     if left.wanted:
         rank = min(left.wanted)
-        wanted, standing = _best(left.wanted[rank], rng, affinity), rank[1]
+        wanted, standing = _best(left.wanted[rank], rng, affinity, second), rank[1]
     if left.probes:
-        probe = _best(left.probes, rng, None)
+        probe = _best(left.probes, rng, None, second)
         if wanted is None or probe.priority <= wanted.priority:
             return Pick(probe.target, "probe", standing=Standing.HALF_OPEN)
     if wanted is None:
@@ -227,7 +235,13 @@ def _untried(left: _Left, rng: Callable[[], float], affinity: bytes | None) -> P
 
 
 def _doubtful(
-    board: Board, left: _Left, now: float, rng: Callable[[], float], *, is_free: bool
+    board: Board,
+    left: _Left,
+    now: float,
+    rng: Callable[[], float],
+    second: frozenset[str],
+    *,
+    is_free: bool,
 ) -> tuple[Pick | None, bool]:
     """Return the best target that has something against it, and whether the budget denied one."""
     is_denied = False
@@ -235,7 +249,7 @@ def _doubtful(
         if not ranks:
             continue
         rank = min(ranks)
-        slot = _best(ranks[rank], rng, None)
+        slot = _best(ranks[rank], rng, None, second)
         if is_free or board.budget.allows(slot.tokens, now):
             return Pick(slot.target, why, standing=rank[0]), False
         is_denied = True
@@ -270,8 +284,15 @@ def _wait(
     return Nothing("budget" if is_denied else "no target left", soonest)
 
 
-def _best(slots: list[Slot], rng: Callable[[], float], affinity: bytes | None) -> Slot:
+def _best(
+    slots: list[Slot],
+    rng: Callable[[], float],
+    affinity: bytes | None,
+    second: frozenset[str],
+) -> Slot:
     """Return the best of equals: by priority, then prefix or load, ties at random by weight."""
+    if second:
+        slots = _first_hand(slots, second)
     if len(slots) == 1:
         return slots[0]
     if affinity is not None:
@@ -286,6 +307,13 @@ def _best(slots: list[Slot], rng: Callable[[], float], affinity: bytes | None) -
         if point < 0.0:
             return slot
     return equals[-1]
+
+
+def _first_hand(slots: list[Slot], second: frozenset[str]) -> list[Slot]:
+    """Return those of the highest priority that are not second, if there are any."""
+    first = min([slot.priority for slot in slots])
+    equals = [slot for slot in slots if slot.priority == first]
+    return [slot for slot in equals if slot.target.id not in second] or equals
 
 
 def _fittest(slots: list[Slot], prefix: int) -> Slot:

@@ -21,7 +21,7 @@ from llm_proxy.domain.faults import Fault, Mark
 from llm_proxy.domain.target import Target
 
 from .board import NO_PROBE, Board
-from .choose import Nothing, Past, Pick, Wait, choose
+from .choose import NOBODY, Nothing, Past, Pick, Wait, choose
 from .last_word import LastWord, last_word
 from .limits_seen import Advice
 from .retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_fault
@@ -58,6 +58,7 @@ class Plan:
         "_past",
         "_pick",
         "_probe",
+        "_second",
         "_wait",
         "_wait_at",
         "attempts",
@@ -77,6 +78,7 @@ class Plan:
         affinity: bytes | None = None,
         is_last: bool = True,
         waited_s: float = 0.0,
+        second: frozenset[str] = NOBODY,
     ) -> None:
         """Start without an attempt.
 
@@ -91,6 +93,7 @@ class Plan:
             is_last: Whether nothing comes behind this plan; else targets that are down are left
                 alone.
             waited_s: Seconds the request has waited before.
+            second: Ids of candidates that come behind their equals.
 
         Raises:
             ValueError: There is no candidate; the request should have got its 404.
@@ -104,6 +107,7 @@ class Plan:
         self._config = config if config is not None else board.config
         self._is_repeatable = is_repeatable
         self._affinity = affinity
+        self._second = second
         self._past: Past | None = None
         self._advices: list[Advice | None] = []
         self._backoffs = 0
@@ -149,6 +153,7 @@ class Plan:
             may_doubt=not self._is_single_shot,
             is_granted=self._is_granted,
             affinity=self._affinity,
+            second=self._second,
         )
         if isinstance(chosen, Pick):
             self._pick = chosen
@@ -260,6 +265,15 @@ class Plan:
         self._remember(target, fault, verdict)
         return cool_s
 
+    def pass_over(self, target: Target) -> None:
+        """Leave a target out that cannot take this request; it was not asked, so nothing counts."""
+        past = self._past
+        if past is None:
+            past = self._past = Past()
+            past.is_first = True
+        past.tried[target.id] = FOREVER
+        self._pick = None
+
     def gone(self, target: Target) -> None:
         """End the attempt without a verdict: the client left."""
         if self._current is None:
@@ -306,6 +320,7 @@ class Plan:
         past = self._past
         if past is None:
             past = self._past = Past()
+        past.is_first = False
         # A failed probe fails over, but does not ask the same target again.
         is_out = self._probe != NO_PROBE and fault.mark in (Mark.TARGET, Mark.ADDRESS)
         past.tried[target.id] = FOREVER if is_out else verdict.same_at

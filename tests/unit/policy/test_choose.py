@@ -218,3 +218,22 @@ def test_prompts_are_shared_by_weight() -> None:
     board, chance = Board(candidates), Random(7)
     shares = Counter(pick(board, candidates, affinity=chance.randbytes(32))[0] for _ in range(4000))
     assert 0.72 < shares["a"] / 4000 < 0.78
+
+
+def test_a_target_that_needs_translation_comes_behind_its_equals() -> None:
+    candidates = targets(upstream("foreign"), upstream("native"), upstream("backup", priority=1))
+    board = Board(candidates)
+    second = frozenset({"foreign/key-1"})
+    for _ in range(3):
+        board.begin(candidates[1], "m", 0.0)
+    assert pick(board, candidates, second=second) == "native/key-1 healthy"
+    harm(board, candidates[1], SERVER_ERROR)
+    assert pick(board, candidates, second=second) == "foreign/key-1 healthy"
+    harm(board, candidates[0], SERVER_ERROR)
+    assert pick(board, candidates, second=second) == "backup/key-1 healthy"
+
+
+def test_a_configured_priority_beats_the_clients_format() -> None:
+    candidates = targets(upstream("foreign"), upstream("native", priority=1))
+    second = frozenset({"foreign/key-1"})
+    assert pick(Board(candidates), candidates, second=second) == "foreign/key-1 healthy"

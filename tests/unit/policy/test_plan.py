@@ -414,3 +414,17 @@ def test_a_limited_key_that_is_dead_anyway_is_not_waited_for() -> None:
     course = play(board, TWO, failures, now=0.1)
     assert course.lines == ["a/key-1 last resort"]
     assert course.now == 0.1
+
+
+def test_a_target_that_cannot_take_the_request_is_passed_over_without_an_attempt() -> None:
+    pair = targets(upstream("a"), upstream("b", priority=1))
+    plan = Plan(Board(pair), pair, model="m")
+    first = plan.next(0.0, middle)
+    assert isinstance(first, Pick)
+    plan.pass_over(first.target)
+    second = plan.next(0.0, middle)
+    assert isinstance(second, Pick)
+    assert (second.target.id, second.why, second.is_retry) == ("b/key-1", "healthy", False)
+    plan.pass_over(second.target)
+    assert isinstance(plan.next(0.0, middle), GiveUp)
+    assert (plan.attempts, plan.faults) == (0, [])
