@@ -1,5 +1,6 @@
 """What a provider keeps under one key is asked for there, now and after a restart."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ import pytest
 
 from tests.e2e.keeping import KEYS, Keeping
 from tests.e2e.world import World, faults_of
-from tests.support.answers import error
+from tests.support.answers import error, to_json
 from tests.support.client import Answer
 from tests.support.provider import ProviderThread
 from tests.support.proxy_process import ACCESS_KEY, ProxyProcess
+from tests.support.scripts import respond
 
 FRIEND_KEY = "sk-test-access-key-of-a-friend"
 OWNER = f"me:{ACCESS_KEY},friend:{FRIEND_KEY}"
@@ -210,6 +212,19 @@ async def test_what_belongs_to_another_access_key_does_not_exist_but_for_the_own
         assert (await pool.ask("GET", f"/v1/responses/{theirs}", key=key)).status == 200
 
 
+async def test_no_spelling_and_no_upload_makes_anothers_answer_ones_own(pool: Pool) -> None:
+    mine = await pool.made()
+    file = (await pool.ask("POST", "/v1/files", key=FRIEND_KEY, body=b"multipart")).json()["id"]
+    for path in (f"/v1/files/{file}/content", f"/v1/files/{file}"):
+        pool.provider.script(respond(to_json({"id": mine})), path=path)
+        assert (await pool.ask("GET", path, key=FRIEND_KEY)).json() == {"id": mine}
+    for path in (f"/v1/responses/{mine}", f"/v1/responses/{mine.replace('_', '%5F')}"):
+        assert (await pool.ask("GET", path, key=FRIEND_KEY)).status == 404
+    twice = f'{{"model":"m","previous_response_id":"{mine}","previous_response_id":"resp_1"}}'
+    answer = await pool.ask("POST", "/v1/responses", key=FRIEND_KEY, body=twice.encode())
+    assert answer.json()["error"]["code"] == "duplicate_key"
+
+
 async def test_what_is_not_stored_is_not_remembered(pool: Pool) -> None:
     id_ = await pool.made(store=False)
     assert (await pool.ask("GET", f"/v1/responses/{id_}", key=FRIEND_KEY)).status == 200
@@ -260,9 +275,9 @@ async def test_an_unknown_id_is_not_denied_while_a_key_that_may_know_it_is_limit
 # Prompts that begin alike
 
 
-async def ask_at(pool: Pool, system: str, text: str = "hi", **fields: Any) -> Answer:
+async def ask_at(pool: Pool, system: str, text: str = "hi", *, model: str = "m") -> Answer:
     turns = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-    return await pool.generate("chat", messages=turns, **fields)
+    return await pool.generate("chat", messages=turns, model=model)
 
 
 async def test_prompts_that_begin_alike_meet_at_one_key(pool: Pool) -> None:
@@ -284,13 +299,17 @@ async def test_different_prompts_and_short_ones_are_spread(pool: Pool) -> None:
 
 
 async def test_a_prompt_moves_while_its_key_is_limited_and_comes_back(pool: Pool) -> None:
-    await ask_at(pool, LONG)
+    await ask_at(pool, LONG, model="limited")
     (home,) = pool.keeping.keys_asked()
     pool.provider.script(error(429, headers=[("retry-after", "1")]), key=home)
     pool.provider.requests.clear()
     for turn in range(3):
-        assert (await ask_at(pool, LONG, f"question {turn}")).status == 200
+        assert (await ask_at(pool, LONG, f"question {turn}", model="limited")).status == 200
     asked = pool.keeping.keys_asked()
     assert asked[0] == home
     assert len(set(asked[1:])) == 1, "the same other key takes over"
     assert asked[1] != home
+    async with asyncio.timeout(5):
+        while pool.keeping.keys_asked()[-1] != home:
+            await asyncio.sleep(0.05)
+            assert (await ask_at(pool, LONG, model="limited")).status == 200

@@ -12,6 +12,7 @@ Cost: nothing for chat, 0.3 us for the others where they refer to nothing.
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from msgspec import Raw
 
@@ -24,6 +25,8 @@ MAX_READ_BYTES = 64 * 1024
 
 _DEEP = frozenset(("chat", "messages", "fine_tuning", "organization"))
 """First parts of paths that go on with a collection's name: `/v1/messages/batches/{id}`."""
+_CONTENTS = ("/content", "/results")
+"""What answers there is what a client has put in: an id in it proves nothing."""
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _FIRST_ID = re.compile(rb'\s*+\{\s*+"id"\s*+:\s*+"([\x21\x23-\x5b\x5d-\x7e]{1,200})"')
 _FILE = re.compile(rb'"file_id"\s*+:\s*+"([\x21\x23-\x5b\x5d-\x7e]{1,200})"')
@@ -63,7 +66,8 @@ def place_of(endpoint: Endpoint) -> str:
     at = 4 if len(parts) > 2 and parts[2] in _DEEP else 3
     if endpoint.has_json_body or len(parts) <= at:
         return ""
-    return parts[at] if is_id(parts[at]) else ""
+    place = unquote(parts[at])
+    return place if is_id(place) else ""
 
 
 def named_in(endpoint: Endpoint, top: dict[str, Raw]) -> list[str]:
@@ -82,7 +86,7 @@ def files_in(body: bytes) -> list[str]:
 
 def named_in_small(body: bytes) -> list[str]:
     """Return the ids that a small JSON body of any other endpoint names."""
-    if len(body) > MAX_READ_BYTES or body[:1] != b"{":
+    if len(body) > MAX_READ_BYTES or not body.lstrip().startswith(b"{"):
         return []
     value = _value_of(body)
     found: list[str] = []
@@ -95,7 +99,8 @@ def named_in_small(body: bytes) -> list[str]:
 def is_kept(endpoint: Endpoint, top: dict[str, Raw]) -> bool:
     """Return whether what is made at `endpoint` can be asked for later, as far as one can know."""
     if endpoint.kind is not GENERATE:
-        return endpoint.kind in (STATE, OTHER) and not endpoint.has_json_body
+        is_told = endpoint.kind in (STATE, OTHER) and not endpoint.has_json_body
+        return is_told and not endpoint.path.endswith(_CONTENTS)
     if endpoint.format == "chat":
         return "store" in top and bytes(top["store"]) == b"true"
     if endpoint.format == "responses":

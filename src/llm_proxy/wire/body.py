@@ -2,7 +2,7 @@
 
 The body is taken apart one level deep; values stay raw. Positions are exact, so that a model's name
 can be replaced in place. A name that occurs twice at the top (`model`, `messages`, `input`,
-`stream`) is refused: two readers could disagree on which one counts.
+`stream`, and those of `NAMING`) is refused: two readers could disagree on which one counts.
 
 msgspec refuses some bodies that other readers take (a BOM, `NaN`, half a surrogate pair). They are
 read again by the stdlib's parser, slowly and off the loop, and travel as they came.
@@ -23,9 +23,9 @@ LARGE_BYTES = 256 * 1024
 """From here on `peek` takes longer than the loop should be kept."""
 
 _BOM = b"\xef\xbb\xbf"
-_WATCHED = frozenset(("model", "messages", "input", "stream"))
 NAMING = frozenset(("previous_response_id", "conversation", "thread", "container", "store"))
 """Fields that name what a provider keeps, or ask it to; see `formats/state.py`."""
+_WATCHED = frozenset(("model", "messages", "input", "stream")) | NAMING
 _SPACE = " \t\n\r"
 _KEY = re.compile(rb'[ \t\n\r]*+("(?:[^"\\]++|\\.)*+")[ \t\n\r]*+:[ \t\n\r]*+', re.DOTALL)
 _NEXT = re.compile(rb"[ \t\n\r]*+([,}])")

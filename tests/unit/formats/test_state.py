@@ -36,6 +36,7 @@ from llm_proxy.wire.body import peek, peek_slowly
         ("POST", "/v1/fine_tuning/jobs/ftjob-1/cancel", "ftjob-1"),
         ("GET", "/v1/models/gpt-5", ""),
         ("GET", "/v1/files/" + "x" * 201, ""),
+        ("GET", "/v1/responses/resp%5F1", "resp_1"),
     ],
 )
 def test_the_thing_a_path_is_about_is_found(method: str, path: str, expected: str) -> None:
@@ -108,6 +109,8 @@ def test_files_are_found_anywhere_in_a_prompt() -> None:
         ("POST", "/v1/messages/batches", {}, True),
         ("POST", "/v1/files", {}, True),
         ("GET", "/v1/batches/batch_1", {}, True),
+        ("GET", "/v1/files/file-1/content", {}, False),
+        ("GET", "/v1/messages/batches/msgbatch_1/results", {}, False),
         ("POST", "/v1/embeddings", {}, False),
         ("POST", "/v1/moderations", {}, False),
         ("POST", "/v1/messages/count_tokens", {}, False),
