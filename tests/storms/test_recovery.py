@@ -15,21 +15,24 @@ WITHIN_S = 10.0
 """A healed upstream is in use again after so long at most."""
 
 
-def _break(provider: Provider, how: str) -> None:
+async def _break(provider: Provider, how: str) -> None:
     answers = {"fails": 500, "is_refused": 401}
-    if how == "resets":
+    if how == "is_closed":
+        await provider.go_down()
+    elif how == "resets":
         provider.reply([reset()])
     else:
         provider.reply(lambda request: error(answers[how], dialect_of(request)))
 
 
-@pytest.mark.parametrize("how", ["fails", "resets", "is_refused"])
+@pytest.mark.parametrize("how", ["fails", "resets", "is_refused", "is_closed"])
 async def test_one_request_at_a_time_finds_out_whether_an_upstream_is_well_again(
     pair: Open, how: str
 ) -> None:
     async with pair() as both:
-        _break(both.a, how)
         crowd = Crowd(both.proxy, MODEL, clients=100)
+        await crowd.ask(200)
+        await _break(both.a, how)
         await crowd.ask(400)
         probed, go = asyncio.Event(), asyncio.Event()
 
@@ -38,6 +41,8 @@ async def test_one_request_at_a_time_finds_out_whether_an_upstream_is_well_again
             return [signal(probed), wait(go), *whole]
 
         both.a.reply(slowly)
+        if how == "is_closed":
+            await both.a.come_back()
         before = len(both.a.requests)
         async with crowd.asking():
             await crowd.until(probed.is_set, within_s=WITHIN_S)
@@ -54,7 +59,7 @@ async def test_one_request_at_a_time_finds_out_whether_an_upstream_is_well_again
 @pytest.mark.parametrize("how", ["fails", "is_refused"])
 async def test_an_upstream_that_stays_broken_is_looked_at_by_few(pair: Open, how: str) -> None:
     async with pair() as both:
-        _break(both.a, how)
+        await _break(both.a, how)
         crowd = Crowd(both.proxy, MODEL, clients=100)
         await crowd.ask(400)
         before = len(both.a.requests)
