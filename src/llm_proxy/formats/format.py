@@ -8,11 +8,12 @@ to be learnt: `is_plain` tells the reads that need no watching.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
+from llm_proxy.domain.faults import Fault
 from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.usage import UNKNOWN, Usage
 from llm_proxy.wire.body import read_json, writable
@@ -155,6 +156,51 @@ class Watch(ABC):
     def _note_model(self, model: Any) -> None:
         if self.model is None and isinstance(model, str) and model:
             self.model = writable(model)
+
+
+class RewriteError(ValueError):
+    """What comes from the upstream cannot be made into what the client is being sent.
+
+    Attributes:
+        fault: What that is called.
+    """
+
+    def __init__(self, fault: Fault, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = fault
+
+
+class Rewriter(Protocol):
+    """Turns the events of one upstream's stream into those its client gets.
+
+    It sees every event from the first on, in order, also those that are held and may never be
+    sent. What it returns is whole events, so that an error event fits behind any of them.
+    """
+
+    def feed(self, event: bytes, kind: Kind) -> bytes:
+        """Return zero or more whole events instead of `event`.
+
+        Args:
+            event: A whole event, readable (never `BROKEN`).
+            kind: What the upstream's `Watch` says it is. Behind `ERROR` nothing is fed any more;
+                where nothing is returned for it, `failure` is asked for the client's.
+
+        Raises:
+            RewriteError: The stream is of no use. Nothing is fed any more.
+        """
+
+    def end(self) -> bytes:
+        """Return what is still to be sent; the upstream's stream ended properly.
+
+        Raises:
+            RewriteError: As `feed`.
+        """
+
+    def failure(self, status: int, code: str | None, message: str) -> bytes:
+        """Return the event that tells the client, in-band, that the stream failed.
+
+        See `Watch.failure`.
+        """
 
 
 class Format(ABC):

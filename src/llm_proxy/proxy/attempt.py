@@ -18,6 +18,7 @@ from llm_proxy.domain.faults import (
 )
 from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.target import Target
+from llm_proxy.formats.format import Rewriter
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.net.dial import DialError
 from llm_proxy.net.pool import Pool
@@ -30,10 +31,7 @@ from .blank import Blank, key_to_blank
 from .call import Call
 from .mode import NONE, PASS, STREAM, WHOLE
 from .patience import arm, on_late
-from .relay import FLOWING as STREAM_FLOWING
-from .relay import HELD as STREAM_HELD
-from .relay import OVER as STREAM_OVER
-from .relay import StreamRelay
+from .relay import FLOWING, HELD, OVER, StreamRelay
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """A JSON answer is held to its end up to here; a larger one goes down as it comes."""
@@ -53,6 +51,7 @@ class Attempt:
         fields: The same as a dict.
         parts: Pieces of the body so far (WHOLE) or what waits for the client (PASS).
         relay: The stream (STREAM).
+        rewriter: Makes the client's events of the stream's; set before `start`.
         settled: Done when the exchange has something to decide or, after `follow`, at the end.
         is_over: No more bytes come.
         call: What was asked.
@@ -99,6 +98,7 @@ class Attempt:
         "reason",
         "relay",
         "replays",
+        "rewriter",
         "sent_at",
         "settled",
         "signal",
@@ -154,6 +154,7 @@ class Attempt:
         self.is_decoded = False
         self.is_reused = False
         self.replays = 0
+        self.rewriter: Rewriter | None = None
         self.settled: asyncio.Future[None] = loop.create_future()
 
     @property
@@ -213,7 +214,7 @@ class Attempt:
         task.add_done_callback(self._on_dialled)
         if self.deadline != float("inf"):
             self._timer = self._loop.call_at(
-                self.deadline, lambda: self.abort(DEADLINE, "while connecting")
+                self.deadline, self.abort, DEADLINE, "while connecting"
             )
 
     def _on_dialled(self, task: "asyncio.Future[UpstreamConnection]") -> None:
@@ -266,10 +267,7 @@ class Attempt:
             self.mode = WHOLE
             return
         kind = fields.get(b"content-type", b"").lower()
-        if self.call.is_stream_read and (
-            kind.startswith(b"text/event-stream")
-            or (self.call.is_stream and b"json" not in kind and b"html" not in kind)
-        ):
+        if self.call.is_stream_kind(kind):
             self._on_stream_head(fields)
         elif self.call.is_answer_read or b"json" in kind:
             self.mode = WHOLE
@@ -294,6 +292,7 @@ class Attempt:
             decoder=decoder,
             key=self.key,
             on_change=self._on_relay,
+            rewriter=self.rewriter,
         )
         if self.connection is not None:
             arm(self, self._loop.time())
@@ -352,14 +351,14 @@ class Attempt:
     def _on_relay(self) -> None:
         relay = self.relay
         assert relay is not None
-        if relay.state is STREAM_HELD:
+        if relay.state is HELD:
             return
-        if relay.state is STREAM_FLOWING:
+        if relay.state is FLOWING:
             # All is said and the farewell is not waited for long; but bytes may still come, and
             # behind the end of the client's answer they would stand in its next one.
             arm(self, self._loop.time())
             return
-        if relay.state is STREAM_OVER:
+        if relay.state is OVER:
             self.is_over = True
             self.fault = relay.fault
             self.signal = relay.signal

@@ -75,6 +75,13 @@ class Call(msgspec.Struct):
         """Whether a JSON answer is understood here, and must make sense."""
         return self.admission.endpoint.kind in (GENERATE, COUNT, EMBED)
 
+    def is_stream_kind(self, content_type: bytes) -> bool:
+        """Whether an answer of this type (lower case) is a stream whose events are understood."""
+        return self.is_stream_read and (
+            content_type.startswith(b"text/event-stream")
+            or (self.is_stream and b"json" not in content_type and b"html" not in content_type)
+        )
+
     def body_for(self, model: str | None) -> bytes:
         """Return the body that asks for `model`: the received bytes, but for that one value."""
         peek = self.peek

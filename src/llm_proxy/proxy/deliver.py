@@ -90,7 +90,7 @@ def _end(exchange: "Exchange", plan: Course, attempt: Attempt, *, is_chunked: bo
         client.reset()  # only a broken transport tells the client that the body is not whole
         return
     if not relay.is_told:
-        event = relay.watch.failure(fault.status, fault.name, fault.says)
+        event = relay.failure(fault)
         client.write(chunk(event) if is_chunked else event)
     if is_chunked:
         client.write(LAST_CHUNK)

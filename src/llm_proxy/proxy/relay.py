@@ -6,6 +6,9 @@ task in between; usage and the terminal event are watched on the side. Only whol
 that an error event can follow at any time, and an event that is no JSON is dropped and counted,
 since every SDK dies on it.
 
+Where the client is to get other events than the upstream sends, a rewriter makes them; then every
+event is read.
+
 Budget, flowing: one `is_plain` (1 µs), one chunk header, one write per read.
 """
 
@@ -22,7 +25,7 @@ from llm_proxy.domain.faults import (
     Fault,
 )
 from llm_proxy.domain.signal import Signal
-from llm_proxy.formats.format import Format, Kind
+from llm_proxy.formats.format import Format, Kind, RewriteError, Rewriter
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.wire.encoding import Decoder
 from llm_proxy.wire.head import chunk
@@ -49,7 +52,8 @@ class StreamRelay:
     """Gets a stream's bytes and passes its events on.
 
     Attributes:
-        watch: What the events said: usage, model, end.
+        watch: What the upstream's events said: usage, model, end.
+        rewriter: Makes the client's events; None = they are the upstream's.
         fault: Why the stream is over; None = it ended properly, or goes on.
         signal: The upstream's own words when `fault` came as an event.
         reason: Our words about a broken connection.
@@ -80,6 +84,7 @@ class StreamRelay:
         "first_content_at",
         "is_told",
         "reason",
+        "rewriter",
         "sent_at",
         "signal",
         "state",
@@ -94,11 +99,13 @@ class StreamRelay:
         decoder: Decoder | None,
         key: bytes,
         on_change: Callable[[], None],
+        rewriter: Rewriter | None = None,
     ) -> None:
         now = loop.time()
         self._loop = loop
         self._format = format_
-        self._is_plain = format_.is_plain
+        self._is_plain = format_.is_plain if rewriter is None else _never
+        self.rewriter = rewriter
         self._decoder = decoder
         self._key = key
         self._on_change = on_change
@@ -163,7 +170,7 @@ class StreamRelay:
                 return
         watch = self.watch
         if watch.is_ended or watch.is_finished:
-            if rest and self._out and self._out[-1].startswith(rest):
+            if rest and self.rewriter is None and self._out and self._out[-1].startswith(rest):
                 self._out[-1] = rest  # as it came: nothing follows that would need the boundary
             self._over(None, "")
         elif self.state is HELD:
@@ -187,6 +194,11 @@ class StreamRelay:
         """End it from our side."""
         if self.state is not OVER:
             self._over(fault, reason)
+
+    def failure(self, fault: Fault) -> bytes:
+        """Return the event that tells the client that its stream failed."""
+        teller = self.rewriter or self.watch
+        return teller.failure(fault.status, fault.name, fault.says)
 
     # Steps.
 
@@ -215,10 +227,15 @@ class StreamRelay:
                 return
             if self.state is HELD and not self._hold(kind, event, now):
                 return
-            self._out.append(event)
-        if is_last:
-            return
-        self._flush()
+            if self.rewriter is None:
+                self._out.append(event)
+            elif not self._rewrite(self.rewriter, event, kind):
+                return
+        if not is_last:
+            self._flush()
+            self._look_for_end()
+
+    def _look_for_end(self) -> None:
         if self.watch.is_ended and self.state is FLOWING:
             self._on_change()
 
@@ -240,9 +257,38 @@ class StreamRelay:
     def _on_error_event(self, event: bytes) -> None:
         self.signal = self.watch.signal
         if self.state is not HELD:
-            self._out.append(event)
-            self.is_told = True
+            if self.rewriter is None:
+                self._out.append(event)
+                self.is_told = True
+            else:
+                told = len(self._out)
+                if not self._rewrite(self.rewriter, event, Kind.ERROR):
+                    return
+                self.is_told = len(self._out) > told
         self._over(STREAM_ERROR, "")
+
+    def _rewrite(self, rewriter: Rewriter, event: bytes, kind: Kind) -> bool:
+        """Add what the client gets instead of `event`; False: the stream is over."""
+        if self._key in event:  # what is made of it may go to another upstream
+            event = event.replace(self._key, b"*" * len(self._key))
+        try:
+            made = rewriter.feed(event, kind)
+        except RewriteError as error:
+            self._over(error.fault, str(error))
+            return False
+        if made:
+            self._out.append(made)
+        return True
+
+    def _finish(self, rewriter: Rewriter) -> tuple[Fault | None, str]:
+        """Add what the client gets behind the last event; return why that fails, if it does."""
+        try:
+            made = rewriter.end()
+        except RewriteError as error:
+            return error.fault, str(error)
+        if made:
+            self._out.append(made)
+        return None, ""
 
     def _flush(self) -> None:
         if self._out and self._client is not None and self.state is not HELD:
@@ -260,6 +306,8 @@ class StreamRelay:
 
     def _over(self, fault: Fault | None, reason: str) -> None:
         was_ready = self.state is not HELD
+        if fault is None and self.rewriter is not None:
+            fault, reason = self._finish(self.rewriter)
         self.fault = fault
         self.reason = reason
         if was_ready:
@@ -267,6 +315,11 @@ class StreamRelay:
         self.state = OVER
         tell, self._on_change = self._on_change, _nobody  # who refers to the relay, too
         tell()
+
+
+def _never(_: bytes) -> bool:
+    """No event passes unread where events are rewritten."""
+    return False
 
 
 def _nobody() -> None:
