@@ -20,6 +20,7 @@ from typing import Any
 
 from llm_proxy import __version__
 from llm_proxy.compose import config_of, limits_of, redactor_of, say
+from llm_proxy.config.prices import PriceBook
 from llm_proxy.config.settings import Settings
 from llm_proxy.config.watch import FileWatch, Watcher, stamp_of
 from llm_proxy.domain.errors import ConfigError, StoreError
@@ -108,6 +109,7 @@ class _App:
         self._publish: Callable[[Record], None] = _nobody
         self._metrics = Metrics()
         self._base = Totals()
+        self._prices = PriceBook(settings.upstreams, settings.prices)
         self._tasks = Tasks(loop, self._on_bug)
         self._wheel = Wheel(loop)
         self._writer = RecordWriter(
@@ -281,6 +283,7 @@ class _App:
         )
 
     def _report(self, record: Record) -> None:
+        record.cost_nano = self._prices.cost_nano(record)
         self._metrics.on_record(record)
         self._writer.submit(record)
         self._publish(record)
@@ -325,6 +328,7 @@ class _App:
             return
         redactor = redactor_of(result)
         self._sink.use(redactor)
+        self._prices.configure(result.upstreams, result.prices)
         self._core.configure(
             Table(result.upstreams, result.model_fallbacks), config_of(result), redactor
         )

@@ -1,4 +1,4 @@
-"""Reads the TOML file: the settings in small letters, and the `[[upstream]]` tables.
+"""Reads the TOML file: the settings in small letters, `[[upstream]]` and `[[price]]` tables.
 
 A value of the file is turned into the text its variable would hold, so that both sources share
 one parser: lists become commas, lists of lists semicolons, tables pairs. Unknown names are
@@ -14,6 +14,7 @@ import msgspec
 
 from llm_proxy.domain.errors import ConfigError
 
+from .own_price import PRICE_NAMES
 from .settings import NAMES
 
 NAME = "llm-proxy.toml"
@@ -45,10 +46,12 @@ class Written(msgspec.Struct, frozen=True):
     Attributes:
         values: Setting → its value as text.
         upstreams: The `[[upstream]]` tables, names checked, values not.
+        prices: The `[[price]]` tables likewise.
     """
 
     values: dict[str, str] = {}
     upstreams: tuple[dict[str, Any], ...] = ()
+    prices: tuple[dict[str, Any], ...] = ()
 
 
 def read_file(path: Path) -> Written:
@@ -69,16 +72,23 @@ def read_file(path: Path) -> Written:
         place = str(error).rpartition("(")[2].rstrip(")")
         fix = 'Text needs quotes, as in name = "value"'
         raise ConfigError(str(path), f"is not valid TOML ({place})", fix) from None
-    upstreams = data.pop("upstream", [])
-    if not isinstance(upstreams, list) or not all(isinstance(one, dict) for one in upstreams):
-        raise ConfigError("upstream", "is not a list of tables", "Begin each with [[upstream]]")
+    upstreams = _tables(data, "upstream", UPSTREAM_NAMES)
+    prices = _tables(data, "price", PRICE_NAMES)
     for name in data:
-        _check_name(name, name, (*NAMES, "upstream"))
-    for position, table in enumerate(upstreams):
-        for name in table:
-            _check_name(f"upstream[{position}].{name}", name, UPSTREAM_NAMES)
+        _check_name(name, name, (*NAMES, "upstream", "price"))
     values = {name: as_text(name, value) for name, value in data.items()}
-    return Written(values, tuple(upstreams))
+    return Written(values, upstreams, prices)
+
+
+def _tables(data: dict[str, Any], name: str, known: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    """Take the `[[name]]` tables out of `data`, their names checked."""
+    tables = data.pop(name, [])
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        raise ConfigError(name, "is not a list of tables", f"Begin each with [[{name}]]")
+    for position, table in enumerate(tables):
+        for field in table:
+            _check_name(f"{name}[{position}].{field}", field, known)
+    return tuple(tables)
 
 
 def as_text(name: str, value: Any) -> str:

@@ -21,6 +21,8 @@ from .address import is_loopback
 from .file import NAME, Written, nearest_name, read_file
 from .kinds import Kind, Special, parse_as
 from .outbound import Outbound, read_outbound
+from .own_price import read_prices
+from .prices import OwnPrice
 from .reading import Reading
 from .settings import NAMES, Settings
 from .table import from_tables
@@ -167,8 +169,10 @@ def examine(
         )
     _compare(reading, values, upstreams, access_keys)
     _warn_of_folder(reading, values["data_dir"])
+    no_prices: tuple[OwnPrice, ...] = ()
     settings = Settings(
         **values,
+        prices=reading.attempt(lambda: read_prices(reading.written.prices), no_prices),
         my_access_key=configured or (),
         upstreams=upstreams,
         access_keys=access_keys,

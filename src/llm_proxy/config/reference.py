@@ -16,6 +16,7 @@ from . import settings as source
 from .file import UPSTREAM_NAMES
 from .kinds import Kind, assignment
 from .load import kinds
+from .own_price import PRICE_NAMES
 from .settings import NAMES, NEED_RESTART, Settings
 from .show import shown
 
@@ -95,6 +96,24 @@ _UPSTREAM = {
     ),
 }
 
+_PRICE = {
+    "model": ("As the upstream calls it, `*` allowed.", "上游的模型名，可用 `*`。"),
+    "upstream": ("Only at this upstream; left out = anywhere.", "只用于此上游；省略则不限。"),
+    "input": ("Of input tokens.", "输入 Token 的价格。"),
+    "output": (
+        "Of output tokens; left out where there is none, as for embeddings.",
+        "输出 Token 的价格；没有输出（如向量）则省略。",
+    ),
+    "cached_input": (
+        "Of input tokens read from a cache; left out = as `input`.",
+        "命中缓存的输入 Token 的价格；省略则同 `input`。",
+    ),
+    "cache_write": (
+        "Of input tokens written to a cache; left out = as `input`.",
+        "写入缓存的输入 Token 的价格；省略则同 `input`。",
+    ),
+}
+
 _WORDS = {
     "en": {
         "title": "Settings",
@@ -124,6 +143,14 @@ _WORDS = {
             "What does not fit into variables stands in `[[upstream]]` tables of the file. "
             "`PROXY_URL` in the environment replaces them."
         ),
+        "prices": "Price tables",
+        "prices_intro": (
+            "Costs on the page are list prices in US dollars, from a table that comes with the "
+            "proxy: by the upstream's address or, at a relay, as the model's maker asks. Where "
+            "you pay something else, or no price is known, `[[price]]` tables of the file say "
+            "what a million tokens cost; the first that fits counts. What has no price has no "
+            "cost: it is never taken for free."
+        ),
         "name": "Name",
         "meaning": "Meaning",
         "dir": "`./data`",
@@ -152,6 +179,12 @@ _WORDS = {
         "table_intro": (
             "环境变量写不下的内容放在文件的 `[[upstream]]` 表中。环境变量 `PROXY_URL` 会取代这些表。"
         ),
+        "prices": "价格表",
+        "prices_intro": (
+            "页面上的费用按公开标价（美元）计算，标价表随代理提供：按上游地址查价；中转站则按模型厂商的"
+            "标价。若实际价格不同，或没有已知价格，可在文件的 `[[price]]` 表中写明每百万 Token 的价格，"
+            "取第一个匹配项。没有价格的模型不计费用，绝不当作免费。"
+        ),
         "name": "名称",
         "meaning": "含义",
         "dir": "`./data`",
@@ -177,6 +210,13 @@ key = "none"
 priority = 1
 model_map = { "gpt-*" = "qwen3" }
 timeouts = { upstream_s = 120 }
+
+[[price]]
+model = "qwen3*"
+upstream = "local"
+input = 0.15
+output = 0.6
+cached_input = 0.03
 ```
 """
 
@@ -241,6 +281,10 @@ def _lines(language: str) -> Iterator[str]:
     yield f"| {words['name']} | {words['meaning']} |\n| --- | --- |"
     for name in UPSTREAM_NAMES:
         yield f"| `{name}` | {_UPSTREAM[name][LANGUAGES.index(language)]} |"
+    yield f"\n## {words['prices']}\n\n{words['prices_intro']}\n"
+    yield f"| {words['name']} | {words['meaning']} |\n| --- | --- |"
+    for name in PRICE_NAMES:
+        yield f"| `{name}` | {_PRICE[name][LANGUAGES.index(language)]} |"
     yield f"\n{_FILE_EXAMPLE}\n{words['generated']}"
 
 

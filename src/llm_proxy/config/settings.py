@@ -25,6 +25,7 @@ from .kinds import (
     Switch,
     Whole,
 )
+from .prices import OwnPrice
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,6 +312,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: tuple[Upstream, ...] = ()
     """Where requests can go, keys included."""
 
+    prices: tuple[OwnPrice, ...] = ()
+    """The user's own prices, the first match counts."""
+
     access_keys: tuple[AccessKey, ...] = ()
     """`my_access_key`, or the generated key."""
 
@@ -341,7 +345,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DERIVED = frozenset(
-    {"upstreams", "access_keys", "has_new_key", "config_path", "repairs", "warnings", "origins"}
+    {
+        "upstreams",
+        "prices",
+        "access_keys",
+        "has_new_key",
+        "config_path",
+        "repairs",
+        "warnings",
+        "origins",
+    }
 )
 """Fields that no variable sets."""
 

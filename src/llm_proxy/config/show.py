@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from llm_proxy.domain.price import Terms
 from llm_proxy.domain.secret import AccessKey, Secret
 from llm_proxy.domain.target import Upstream
 
@@ -55,9 +56,22 @@ def lines(settings: Settings) -> Iterator[str]:
     for upstream in settings.upstreams:
         yield ""
         yield from upstream_lines(upstream)
+    for price in settings.prices:
+        where = f" at {price.upstream}" if price.upstream else ""
+        yield f"[price] {price.model}{where}: {_dollars(price.terms)} per million tokens"
     for title, notes in (("repaired", settings.repairs), ("warning", settings.warnings)):
         for note in notes:
             yield f"# {title}: {note}"
+
+
+def _dollars(terms: Terms) -> str:
+    named = (
+        ("input", terms.input),
+        ("output", terms.output),
+        ("cached input", terms.cache_read),
+        ("cache write", terms.cache_write),
+    )
+    return ", ".join(f"{name} ${rate[0][1] / 1e6:g}" for name, rate in named if rate is not None)
 
 
 def upstream_lines(upstream: Upstream) -> Iterator[str]:

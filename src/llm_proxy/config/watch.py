@@ -92,10 +92,12 @@ class Watcher:
 
 
 def changed(old: Settings, new: Settings) -> list[str]:
-    """Return the names of the settings that differ; `upstreams` where only the file's tables do."""
+    """Return the names of the settings that differ; `upstreams`, `prices` where tables do."""
     names = [name for name in NAMES if _comparable(old, name) != _comparable(new, name)]
     if old.upstreams != new.upstreams and not {"proxy_url", "api_key"} & set(names):
         names.append("upstreams")
+    if old.prices != new.prices:
+        names.append("prices")
     return names
 
 
