@@ -33,6 +33,9 @@ from .slot import Slot, Standing
 
 FOREVER = float("inf")
 NOBODY: frozenset[str] = frozenset()
+CROWD = 8
+"""Attempts in flight from which on a target that has twice the load of another is crowded; fewer
+are no load for any provider, and worth less than its cache."""
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -317,9 +320,16 @@ def _first_hand(slots: list[Slot], second: frozenset[str]) -> list[Slot]:
 
 
 def _fittest(slots: list[Slot], prefix: int) -> Slot:
-    """Return the target of the highest priority that has the prefix in its cache."""
+    """Return the target of the highest priority that has the prefix in its cache.
+
+    One that is crowded while another idles is passed over: many clients of one agent all begin
+    alike, and a key that they drive into its limit serves none of them well.
+    """
     first = min([slot.priority for slot in slots])
     equals = [slot for slot in slots if slot.priority == first]
+    if max([slot.in_flight for slot in equals]) >= CROWD:
+        bound = 2 * min([slot.in_flight / slot.weight for slot in equals])
+        equals = [s for s in equals if s.in_flight < CROWD or s.in_flight / s.weight <= bound]
     weight = equals[0].weight
     if all(slot.weight == weight for slot in equals):
         return max(equals, key=lambda slot: score(slot.seed, prefix))

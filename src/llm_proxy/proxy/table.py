@@ -87,7 +87,7 @@ class Table:
         for route in routes:
             for alone in self._alone.get(mark, ()):
                 if alone[0] in route.targets:
-                    tied.append(Route(alone, route.names, route.model))
+                    tied.append(msgspec.structs.replace(route, targets=alone))
                     break
         return tuple(tied)
 

@@ -189,7 +189,7 @@ def test_a_move_to_a_doubtful_target_needs_the_retry_budget_a_healthy_one_does_n
     assert pick(board, PAIR, past=past("a/key-1"), may_doubt=False) == "no target left"
 
 
-def test_the_same_prompt_goes_to_the_same_target_whatever_the_load() -> None:
+def test_the_same_prompt_goes_to_the_same_target_under_ordinary_load() -> None:
     candidates = targets(*(upstream(name) for name in "abcdef"))
     board = Board(candidates)
     first = pick(board, candidates, affinity=b"prefix-1")
@@ -199,6 +199,20 @@ def test_the_same_prompt_goes_to_the_same_target_whatever_the_load() -> None:
         board.begin(target, "m", 0.0)
     assert pick(board, candidates, affinity=b"prefix-1") == first
     assert pick(board, tuple(reversed(candidates)), affinity=b"prefix-1") == first
+
+
+def test_a_prompt_that_everybody_sends_does_not_crowd_one_target() -> None:
+    candidates = targets(*(upstream(name) for name in "abcd"), upstream("e", priority=1))
+    board = Board(candidates)
+    by_id = {target.id: target for target in candidates}
+    chosen: list[str] = []
+    for _ in range(60):
+        chosen.append(pick(board, candidates, affinity=b"prefix-1").split()[0])
+        board.begin(by_id[chosen[-1]], "m", 0.0)
+    assert len(set(chosen[:8])) == 1
+    shares = Counter(chosen)
+    assert set(shares) == {"a/key-1", "b/key-1", "c/key-1", "d/key-1"}
+    assert max(shares.values()) <= 2 * min(shares.values()) + 1
 
 
 def test_losing_a_target_moves_only_its_own_prompts() -> None:
