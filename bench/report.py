@@ -203,18 +203,24 @@ def remarks(rounds: Sequence[Values], foreign: Sequence[Values]) -> list[str]:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table, aligned for terminals too."""
     head = ["measured", "nginx", "proxy", "direct", "judged", "goal", "verdict"]
-    lines = [head, *(_line(row) for row in rows)]
+    return aligned([head, *(_line(row) for row in rows)], left={0, 6})
+
+
+def aligned(lines: Sequence[list[str]], *, left: set[int]) -> str:
+    """Return a Markdown table, its head first; the columns `left` are aligned to the left."""
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * (width - 1) + ":" for width in widths])
-    lines[1][0], lines[1][-1] = "-" * widths[0], "-" * widths[-1]
+    rule = [
+        "-" * width if column in left else "-" * (width - 1) + ":"
+        for column, width in enumerate(widths)
+    ]
     return "\n".join(
         "| "
         + " | ".join(
-            cell.ljust(width) if column in {0, len(head) - 1} else cell.rjust(width)
+            cell.ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         + " |"
-        for line in lines
+        for line in [lines[0], rule, *lines[1:]]
     )
 
 
@@ -259,11 +265,6 @@ def save(result: Result) -> Path:
 
 def write_docs(result: Result) -> Path:
     """Put the table between the marks of docs/performance.md and return the file."""
-    path = _ROOT / "docs" / "performance.md"
-    before, opening, rest = path.read_text().partition(_MARKS[0])
-    _, closing, after = rest.partition(_MARKS[1])
-    if not opening or not closing:
-        raise ValueError(f"{path} has lost its marks {_MARKS[0]} and {_MARKS[1]}")
     known = result.machine
     where = f"{known['cpu']}, Linux {known['kernel']}, {known['python']}, {known.get('nginx', '')}"
     notes = "".join(f"- {remark}\n" for remark in result.remarks)
@@ -271,6 +272,20 @@ def write_docs(result: Result) -> Path:
         f"\nMeasured {result.started[:10]} at commit {known['commit']} on {where.rstrip(', ')}; "
         f"medians of {len(result.rounds)} rounds.\n\n{table(result.rows)}\n\n{notes}"
     )
+    return put(_MARKS, body)
+
+
+def put(marks: tuple[str, str], body: str) -> Path:
+    """Put `body` between two marks of docs/performance.md and return the file.
+
+    Raises:
+        ValueError: The marks are not there.
+    """
+    path = _ROOT / "docs" / "performance.md"
+    before, opening, rest = path.read_text().partition(marks[0])
+    _, closing, after = rest.partition(marks[1])
+    if not opening or not closing:
+        raise ValueError(f"{path} has lost its marks {marks[0]} and {marks[1]}")
     path.write_text(before + opening + body + closing + after)
     return path
 
