@@ -14,6 +14,7 @@ from llm_proxy.domain.faults import (
     QUOTA,
     RATE_LIMITED,
     SERVER_ERROR,
+    UNKNOWN_ID,
     Fault,
 )
 from llm_proxy.domain.target import Target
@@ -109,6 +110,12 @@ def test_a_fault_of_the_request_itself_is_not_shown_to_another_model(fault: Faul
     lines, end, now = play(chain, lambda *_: fault)
     assert (lines, end) == (["big at a/key-1"], fault.name)
     assert chain.last_word(now).fault is fault
+
+
+def test_no_other_model_knows_an_id_that_nobody_knows() -> None:
+    lines, end, _ = play(chain_of(Board(TWO), TWO), lambda *_: UNKNOWN_ID)
+    assert lines == ["big at a/key-1", "big at b/key-1"]
+    assert end == "no target left"
 
 
 @pytest.mark.parametrize("fault", [CONTEXT_TOO_LONG, MODEL_NOT_FOUND])

@@ -19,10 +19,12 @@ from llm_proxy.domain.faults import (
     RATE_LIMITED,
     RESET,
     SERVER_ERROR,
+    UNKNOWN_ID,
     Fault,
 )
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.choose import Pick, Wait
+from llm_proxy.policy.limits_seen import Advice
 from llm_proxy.policy.plan import Plan
 from llm_proxy.policy.retry import GiveUp, RetryConfig
 
@@ -298,6 +300,9 @@ def test_one_failed_attempt_among_limits_makes_it_an_ordinary_error() -> None:
         pytest.param(QUOTA, KEY_REJECTED, 1, id="of_equals_the_last"),
         pytest.param(LOCKED, OVERLOADED, 1, id="of_passing_ones_the_last"),
         pytest.param(RATE_LIMITED, KEY_REJECTED, 1, id="any_failure_before_a_limit"),
+        pytest.param(SERVER_ERROR, UNKNOWN_ID, 0, id="who_failed_may_know_the_id"),
+        pytest.param(RATE_LIMITED, UNKNOWN_ID, 0, id="who_is_limited_may_know_it"),
+        pytest.param(UNKNOWN_ID, UNKNOWN_ID, 1, id="nobody_knows_the_id"),
     ],
 )
 def test_the_client_gets_the_most_telling_fault(first: Fault, second: Fault, expected: int) -> None:
@@ -306,6 +311,16 @@ def test_the_client_gets_the_most_telling_fault(first: Fault, second: Fault, exp
     word = course.plan.last_word(course.now)
     assert word.index == expected
     assert word.fault is course.plan.faults[expected]
+
+
+def test_an_id_is_not_denied_while_a_banned_key_may_know_it() -> None:
+    board = Board(TWO)
+    board.begin(TWO[0], "m", 0.0)
+    board.failed(TWO[0], "m", RATE_LIMITED, 0.0, advice=Advice(40.0, "header"), rng=middle)
+    course = play(board, TWO, {"b/key-1": [UNKNOWN_ID]})
+    word = course.plan.last_word(course.now)
+    assert (word.fault, word.index, word.is_all_limited) == (RATE_LIMITED, None, True)
+    assert word.retry_after_s == 40
 
 
 @pytest.mark.parametrize("fault", [QUOTA, CONTENT_FILTERED, CLIENT_FAULT, PERMISSION])
