@@ -17,22 +17,6 @@ from .conftest import MODEL, Open
 from .crowd import Crowd, dialect_of
 
 
-async def test_an_outage_of_everything_is_told_to_everybody_and_hardly_multiplied(
-    pair: Open,
-) -> None:
-    async with pair() as both:
-        for provider in (both.a, both.b):
-            provider.reply(lambda request: error(500, dialect_of(request)))
-        crowd = Crowd(both.proxy, MODEL, clients=200)
-        await crowd.ask(600)
-        learnt = both.seen()
-        got = await crowd.ask(2_000)
-        assert crowd.statuses == {500: 2_600}
-        asked = both.seen() - learnt
-        assert asked == sum(one.attempts for one in got)
-        assert asked <= 1.2 * len(got), asked / len(got)
-
-
 async def _fail(provider: Provider) -> None:
     provider.reply(lambda request: error(500, dialect_of(request)))
 
@@ -43,6 +27,10 @@ async def _reset(provider: Provider) -> None:
 
 async def _limit(provider: Provider) -> None:
     provider.reply(lambda request: error(429, dialect_of(request)))
+
+
+async def _limit_for_long(provider: Provider) -> None:
+    provider.reply(lambda request: error(429, dialect_of(request), headers=[("retry-after", "30")]))
 
 
 async def _refuse(provider: Provider) -> None:
@@ -56,6 +44,33 @@ BROKEN = [
     pytest.param(_limit, id="is_limited"),
     pytest.param(_refuse, id="refuses_connections"),
 ]
+
+OUTAGES = [
+    pytest.param(_fail, 500, 1.2, id="fails"),
+    pytest.param(_reset, 502, 1.2, id="resets"),
+    pytest.param(_limit, 429, 1.2, id="is_limited"),
+    pytest.param(_limit_for_long, 429, 0.0, id="is_limited_for_long"),
+    pytest.param(_refuse, 502, 1.2, id="refuses_connections"),
+]
+
+
+@pytest.mark.parametrize(("break_", "status", "most"), OUTAGES)
+async def test_an_outage_of_everything_is_told_to_everybody_and_hardly_multiplied(
+    pair: Open, break_: Break, status: int, most: float
+) -> None:
+    async with pair() as both:
+        crowd = Crowd(both.proxy, MODEL, clients=200)
+        await crowd.ask(400)
+        for provider in (both.a, both.b):
+            await break_(provider)
+        learning = await crowd.ask(800)
+        learnt = both.seen()
+        got = await crowd.ask(2_000)
+        assert {one.status for one in [*learning, *got]} == {status}
+        asked = sum(one.attempts for one in got)
+        if break_ is not _refuse:  # else no provider sees them
+            assert asked == both.seen() - learnt
+        assert asked <= most * len(got), asked / len(got)
 
 
 @pytest.mark.parametrize("requests", [2_000, pytest.param(10_000, marks=pytest.mark.long)])

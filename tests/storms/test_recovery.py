@@ -14,6 +14,8 @@ from .crowd import Crowd, dialect_of
 WITHIN_S = 10.0
 """A healed upstream is in use again after so long at most."""
 
+RESETS, REFUSED = (pytest.param(how, marks=pytest.mark.long) for how in ("resets", "is_refused"))
+
 
 async def _break(provider: Provider, how: str) -> None:
     answers = {"fails": 500, "is_refused": 401}
@@ -25,7 +27,7 @@ async def _break(provider: Provider, how: str) -> None:
         provider.reply(lambda request: error(answers[how], dialect_of(request)))
 
 
-@pytest.mark.parametrize("how", ["fails", "resets", "is_refused", "is_closed"])
+@pytest.mark.parametrize("how", ["fails", RESETS, "is_refused", "is_closed"])
 async def test_one_request_at_a_time_finds_out_whether_an_upstream_is_well_again(
     pair: Open, how: str
 ) -> None:
@@ -56,7 +58,7 @@ async def test_one_request_at_a_time_finds_out_whether_an_upstream_is_well_again
         assert crowd.statuses == {200: len(crowd.got)}
 
 
-@pytest.mark.parametrize("how", ["fails", "is_refused"])
+@pytest.mark.parametrize("how", ["fails", REFUSED])
 async def test_an_upstream_that_stays_broken_is_looked_at_by_few(pair: Open, how: str) -> None:
     async with pair() as both:
         await _break(both.a, how)
