@@ -63,6 +63,12 @@ def sign_in(page: Page, key: str = KEY) -> None:
     page.keyboard.press("Enter")
 
 
+def settled(page: Page) -> None:
+    """Wait until every panel has its first answer: from then on nothing moves by itself."""
+    expect(page.locator(".numbers-wait")).to_have_count(0)
+    expect(page.locator("td.empty", has_text="Loading")).to_have_count(0)
+
+
 def rows(page: Page) -> Any:
     return page.locator("tr.request")
 
@@ -128,6 +134,8 @@ def test_rows_hold_still_under_the_pointer_and_new_ones_wait_behind_a_pill(
     server.finish(model="old-model")
     with opened(browser, server) as page:
         sign_in(page)
+        expect(rows(page)).to_have_count(1)
+        settled(page)
         rows(page).first.hover()
         server.finish(model="new-model")
         pill = page.get_by_role("button", name="1 new")
@@ -147,14 +155,54 @@ def test_a_row_opens_by_keyboard_and_tells_attempt_by_attempt_what_happened(
         opener = rows(page).first.get_by_role("button")
         opener.focus()
         page.keyboard.press("Enter")
-        expect(opener).to_have_attribute("aria-expanded", "true")
+        expect(page.get_by_role("dialog")).to_be_visible()
         first, second = page.locator(".step").nth(0), page.locator(".step").nth(1)
         expect(first).to_contain_text("rate limited · HTTP 429")
         expect(first).to_contain_text("Rate limit reached: try again in 20s.")
         expect(second).to_contain_text("then chosen because nothing better was left")
         expect(rows(page).first).to_contain_text("Rescued")
-        page.keyboard.press("Enter")
-        expect(page.locator(".step")).to_have_count(0)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(opener).to_be_focused()
+
+
+def test_an_open_request_has_a_link_that_opens_it_anywhere_and_back_closes_it(
+    browser: Browser, server: PageServer
+) -> None:
+    server.finish(model="first")
+    record = server.finish(model="second", attempts=[LIMITED, ANSWERED])
+    with opened(browser, server) as page:
+        sign_in(page)
+        rows(page).nth(1).get_by_role("button").click()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.get_by_role("heading", level=2)).to_contain_text("first")
+        drawer.get_by_role("button", name="Newer request").click()
+        expect(drawer.get_by_role("heading", level=2)).to_contain_text("second")
+        assert f"request={record.id}" in page.url
+        page.go_back()
+        expect(drawer).to_have_count(0)
+        page.goto(f"{server.address}?model=first&request={record.id}")
+        expect(drawer.get_by_role("heading", level=2)).to_contain_text("second")
+        page.goto(f"{server.address}?request=01KNOBODY")
+        expect(drawer).to_contain_text("There is no such request")
+        drawer.get_by_role("button", name="Close").click()
+        expect(drawer).to_have_count(0)
+
+
+def test_the_letter_p_holds_the_list_until_it_is_pressed_again(
+    browser: Browser, server: PageServer
+) -> None:
+    server.finish()
+    with opened(browser, server) as page:
+        sign_in(page)
+        expect(rows(page)).to_have_count(1)
+        page.locator("body").press("p")
+        expect(page.get_by_role("button", name="Go on")).to_have_attribute("aria-pressed", "true")
+        server.finish()
+        expect(page.get_by_role("button", name="1 new")).to_be_visible()
+        expect(rows(page)).to_have_count(1)
+        page.locator("body").press("p")
+        expect(rows(page)).to_have_count(2)
 
 
 def test_filters_show_failed_or_rescued_requests_and_are_kept_in_the_address(
@@ -252,7 +300,7 @@ def test_everything_fits_and_can_be_hit(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         small = page.evaluate(
             """least => [...document.querySelectorAll("button, summary, input, tr.request")]
-                .filter(one => !one.matches(".opener"))  // its reach is the row
+                .filter(one => !one.matches(".opener, [type=checkbox]"))  // the row, the label
                 .filter(one => one.getBoundingClientRect().height < least)
                 .map(one => one.outerHTML)""",
             MIN_TARGET_PX,

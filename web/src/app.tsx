@@ -1,15 +1,23 @@
 /** The whole page, top to bottom; what is shown depends on who is looking. */
 
-import { ConnectCard } from "./components/connect_card";
+import { Drawer } from "./components/detail/drawer";
 import { Icon } from "./components/icon";
-import { Numbers } from "./components/numbers";
-import { Requests } from "./components/requests";
+import { CaptureBanner } from "./components/panels/capture_banner";
+import { Errors } from "./components/panels/errors";
+import { InFlight } from "./components/panels/in_flight";
+import { Numbers } from "./components/panels/numbers";
+import { Playground } from "./components/panels/playground";
+import { Settings } from "./components/panels/settings";
+import { Totals } from "./components/panels/totals";
+import { Requests } from "./components/requests/requests";
+import { SetupCard } from "./components/setup/setup_card";
 import { SignIn } from "./components/sign_in";
 import { StatusLine } from "./components/status_line";
 import { TopBar } from "./components/top_bar";
-import { Upstreams } from "./components/upstreams";
+import { Upstreams } from "./components/upstreams/upstreams";
 import { words } from "./i18n";
-import { isLocked, isSignedIn, link, snapshot } from "./state/page";
+import { link, snapshot } from "./state/page";
+import { isLocked, isOwner, isSignedIn } from "./state/session";
 
 /** Before the first answer. */
 function Waiting() {
@@ -38,18 +46,24 @@ function Panels() {
     return (
       <>
         <StatusLine snapshot={known} />
-        <Numbers totals={known.status.totals} />
+        <Totals totals={known.status.totals} />
         <SignIn />
       </>
     );
   }
   return (
     <>
+      <CaptureBanner snapshot={known} />
       <StatusLine snapshot={known} />
-      <ConnectCard status={known.status} />
+      <SetupCard status={known.status} />
       <Numbers totals={known.status.totals} />
       {known.status.upstreams !== undefined && <Upstreams snapshot={known} />}
+      <InFlight />
       <Requests />
+      <Errors />
+      {isOwner.value && <Playground status={known.status} />}
+      {isOwner.value && <Settings />}
+      <Drawer />
     </>
   );
 }

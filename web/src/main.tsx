@@ -5,11 +5,14 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/status.css";
-import "./styles/connect.css";
+import "./styles/setup.css";
 import "./styles/numbers.css";
 import "./styles/upstreams.css";
 import "./styles/requests.css";
 import "./styles/request_detail.css";
+import "./styles/filters.css";
+import "./styles/drawer.css";
+import "./styles/panels.css";
 import "./styles/sign_in.css";
 
 const place = document.getElementById("page");

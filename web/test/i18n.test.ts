@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { en } from "../src/i18n/en";
 import { FAULTS, faultWords } from "../src/i18n/faults";
@@ -31,7 +30,7 @@ describe("both languages", () => {
 });
 
 describe("the proxy's fault table", () => {
-  const source = fileURLToPath(new URL("../../src/llm_proxy/domain/faults.py", import.meta.url));
+  const source = "../src/llm_proxy/domain/faults.py";
   const names = [...readFileSync(source, "utf8").matchAll(/= Fault\("(\w+)"/g)].map((found) => found[1] ?? "");
 
   it("is worded completely, and nothing else is", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome, RequestRecord } from "../src/api/types";
-import { EMPTY, PAGE, type RequestList, arrive, extend, matches, release, resync } from "../src/state/request_list";
+import { EMPTY, PAGE, type RequestList, arrive, extend, release, resync } from "../src/state/request_list";
 
 const id = (number: number) => String(number).padStart(26, "0");
 
@@ -98,26 +98,5 @@ describe("older requests", () => {
     const more = extend(first, range(51, 100));
     expect(more.shown).toHaveLength(2 * PAGE);
     expect(Number(arrive(more, [record(151)], false).shown.at(-1)?.id)).toBe(52);
-  });
-});
-
-describe("filters", () => {
-  it("count as rescued only what succeeded after another try", () => {
-    expect(matches(record(1, "ok", 2), "rescued")).toBe(true);
-    expect(matches(record(1, "ok", 1), "rescued")).toBe(false);
-    expect(matches(record(1, "upstream_error", 3), "rescued")).toBe(false);
-  });
-
-  it.each([
-    ["ok", false],
-    ["client_error", false],
-    ["client_gone", false],
-    ["refused", false],
-    ["rate_limited", true],
-    ["upstream_error", true],
-    ["cut", true],
-  ] as const)("take %s for failed: %s", (outcome, expected) => {
-    expect(matches(record(1, outcome), "failed")).toBe(expected);
-    expect(matches(record(1, outcome), "all")).toBe(true);
   });
 });

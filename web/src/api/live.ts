@@ -1,5 +1,5 @@
 /**
- * Keeps the page up to date: one event stream, polling where that fails, nothing while hidden.
+ * Keeps the page up to date: one event stream, polling where that fails.
  *
  * The proxy sends a status at least every 5 s, so a stream that says nothing for longer than
  * `SILENCE_MS` is dead even if the browser still believes in it.
@@ -16,8 +16,8 @@ export interface Listener {
   request(record: RequestRecord): void;
   /** Records may have been missed: fetch the list. */
   resync(): void;
-  /** The proxy wants a sign-in for everything. */
-  signedOut(): void;
+  /** Another session than before, or none: ask who we are. */
+  sessionChanged(): void;
 }
 
 const POLL_MS = 5_000;
@@ -35,16 +35,11 @@ export class Live {
 
   constructor(listener: Listener) {
     this.#listener = listener;
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) this.stop();
-      else this.start();
-    });
   }
 
   /** Open the stream anew, with whatever session there is now. */
   start(): void {
     this.stop();
-    if (document.hidden) return;
     this.#listener.link("connecting");
     this.#open();
   }
@@ -120,7 +115,7 @@ export class Live {
       if (generation !== this.#generation) return;
       if (error instanceof Refusal && error.status === 401) {
         this.stop();
-        this.#listener.signedOut();
+        this.#listener.sessionChanged();
       } else {
         this.#listener.link("lost");
       }

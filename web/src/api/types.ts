@@ -61,9 +61,25 @@ export interface RequestRecord {
   bytes_down?: number;
   notice?: string;
   broken_events?: number;
+  /** Billionths of a US dollar; left out where unknown. */
+  cost_nano?: number;
 }
 
-export type KeyState = "ready" | "cooling" | "refused" | "no_credit" | "open" | "half_open";
+export type KeyState =
+  | "ready"
+  | "cooling"
+  | "refused"
+  | "no_credit"
+  | "open"
+  | "half_open"
+  | "paused";
+
+/** What the provider's header fields said is left of a limit. */
+export interface Quota {
+  left: number;
+  limit: number | null;
+  reset_s: number | null;
+}
 
 export interface KeyStatus {
   id: string;
@@ -79,6 +95,9 @@ export interface KeyStatus {
   rate_limited: number;
   /** The last 60 attempts, oldest first: 0 ok, 1 rate limited, 2 failed. */
   recent: number[];
+  /** By kind: `requests`, `tokens`, …. */
+  quota?: Record<string, Quota>;
+  first_token_ms?: number | null;
 }
 
 export interface UpstreamStatus {
@@ -131,6 +150,8 @@ export interface Status {
   warnings?: string[];
   listen?: string;
   key_hint?: string;
+  /** While request and answer bodies are kept: until when. */
+  capture_until_ms?: number | null;
 }
 
 export interface Session {
@@ -139,3 +160,99 @@ export interface Session {
   caller: string | null;
   is_owner: boolean;
 }
+
+export type Span = "15m" | "1h" | "24h" | "30d";
+
+/** Counts of a span of time. */
+export interface Sums extends Totals {
+  cached_tokens: number;
+  /** Billionths of a US dollar; null for who may not know. */
+  cost_nano: number | null;
+  priced: number;
+  unpriced: number;
+  first_token_p50_ms: number | null;
+  first_token_p95_ms: number | null;
+}
+
+export interface Bucket extends Sums {
+  at_ms: number;
+}
+
+export interface NumbersAnswer {
+  window: Span;
+  from_ms: number;
+  to_ms: number;
+  bucket_s: number;
+  totals: Sums;
+  /** Of the span of the same length before. */
+  before: Sums;
+  series: Bucket[];
+}
+
+export type FlightPhase = "waiting" | "trying" | "resting" | "answering";
+
+/** A request under way. */
+export interface Flight {
+  id: string;
+  at_ms: number;
+  age_ms: number;
+  format: string;
+  path: string;
+  caller: string | null;
+  client: string | null;
+  model: string | null;
+  stream: boolean;
+  phase: FlightPhase;
+  upstream: string | null;
+  key: string | null;
+  attempt: number;
+  max_attempts: number;
+  has_first_byte: boolean;
+  bytes_down: number;
+}
+
+export interface FlightsAnswer {
+  in_flight: Flight[];
+  total: number;
+}
+
+/** All failed attempts with one cause. */
+export interface ErrorGroup {
+  fault: string;
+  count: number;
+  rescued: number;
+  last_ms: number;
+  keys: { upstream: string; key: string; count: number; last_ms: number }[];
+  says: string;
+}
+
+export interface ErrorsAnswer {
+  window: Span;
+  from_ms: number;
+  errors: ErrorGroup[];
+}
+
+export interface SettingShown {
+  name: string;
+  value: string;
+  source: string;
+  needs_restart: boolean;
+}
+
+export interface SettingsAnswer {
+  generation: number;
+  file: string | null;
+  settings: SettingShown[];
+  upstreams: string[];
+  repairs: string[];
+  warnings: string[];
+}
+
+/** What a test of a key found: levels `ok`, `note`, `warn`, `FAIL`. */
+export interface KeyTest {
+  ok: boolean;
+  ms: number;
+  findings: [level: string, text: string][];
+}
+
+export type KeyAction = "test" | "reset" | "pause" | "resume";

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { words } from "../i18n";
-import { Icon } from "./icon";
+import { Icon, type IconName } from "./icon";
 
 async function copy(text: string): Promise<boolean> {
   if (window.isSecureContext) {
@@ -18,8 +18,9 @@ async function copy(text: string): Promise<boolean> {
   area.value = text;
   area.className = "visually-hidden";
   area.readOnly = true;
-  document.body.append(area);
   const focused = document.activeElement;
+  // What lies outside an open dialog cannot be selected.
+  (focused?.closest("dialog") ?? document.body).append(area);
   area.select();
   const done = document.execCommand("copy");
   area.remove();
@@ -29,8 +30,16 @@ async function copy(text: string): Promise<boolean> {
 
 const SHOWN_MS = 2000;
 
-/** `what` names the text for those who do not see what stands beside the button. */
-export function CopyButton({ text, what }: { text: string; what: string }) {
+interface CopyProps {
+  /** Made on the click where making it early would show a secret; null = there is none to copy. */
+  text: string | (() => string | null);
+  /** Names the text for those who do not see what stands beside the button. */
+  what: string;
+  label?: string;
+  icon?: IconName;
+}
+
+export function CopyButton({ text, what, label, icon = "copy" }: CopyProps) {
   const result = useSignal<"copied" | "failed" | null>(null);
   useEffect(() => {
     if (result.value === null) return undefined;
@@ -46,11 +55,12 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
       class="button copy"
       aria-label={said.what(what)}
       onClick={async () => {
-        result.value = (await copy(text)) ? "copied" : "failed";
+        const made = typeof text === "string" ? text : text();
+        if (made !== null) result.value = (await copy(made)) ? "copied" : "failed";
       }}
     >
-      <Icon name={result.value === "copied" ? "check" : "copy"} />
-      <span role="status">{result.value === null ? said.copy : said[result.value]}</span>
+      <Icon name={result.value === "copied" ? "check" : icon} />
+      <span role="status">{result.value === null ? (label ?? said.copy) : said[result.value]}</span>
     </button>
   );
 }

@@ -4,7 +4,8 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Refusal } from "../api/client";
 import { words } from "../i18n";
-import { session, signIn } from "../state/page";
+import { signIn } from "../state/page";
+import { session } from "../state/session";
 
 /** Used where a refusal names no time. */
 const WAIT_S = 60;

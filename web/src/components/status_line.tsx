@@ -4,9 +4,11 @@ import type { ComponentChildren } from "preact";
 import type { Status, StoreStatus } from "../api/types";
 import { bytes, exact } from "../format/number";
 import { words } from "../i18n";
+import { saidByProxy } from "../i18n/sentences";
 import { now } from "../state/clock";
 import { type Health, healthOf } from "../state/health";
 import { type Snapshot, link } from "../state/page";
+import { language } from "../state/preferences";
 import { Countdown, Elapsed } from "./countdown";
 import { Icon, type IconName } from "./icon";
 
@@ -43,13 +45,17 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
   );
 }
 
+/** `/data` of `/data/llm-proxy.sqlite3`; null where this caller may not know. */
+function folderOf(path: string | null): string | null {
+  return path === null ? null : path.replace(/[/\\][^/\\]*$/, "") || "/";
+}
+
 function storeWords(store: StoreStatus): string {
   const said = words.value.facts;
   const parts: string[] = [];
   if (store.state === "degraded") parts.push(said.degraded);
   else if (store.kind === "memory") parts.push(said.memory);
-  else if (store.free_bytes === null) parts.push(said.saved);
-  else parts.push(said.savedFree(bytes(store.free_bytes)));
+  else parts.push(said.saved(folderOf(store.path), store.free_bytes === null ? null : bytes(store.free_bytes)));
   // A few records always wait for the next batch; many are news.
   if (store.queued >= 1000) parts.push(said.queued(exact(store.queued)));
   if (store.dropped > 0) parts.push(said.dropped(exact(store.dropped)));
@@ -64,7 +70,7 @@ function StoreFact({ store }: { store: StoreStatus }) {
       <span class={isFine ? "" : "tone-warn"} title={store.path ?? undefined}>
         {!isFine && <Icon name="warn" />} {words_}
       </span>
-      {store.problem !== null && <span class="sub">{store.problem}</span>}
+      {store.problem !== null && <span class="sub">{saidByProxy(store.problem, language.value)}</span>}
     </Fact>
   );
 }
@@ -126,7 +132,7 @@ function Notices({ status }: { status: Status }) {
           </summary>
           <ul>
             {group.lines.map((line) => (
-              <li key={line}>{line}</li>
+              <li key={line}>{saidByProxy(line, language.value)}</li>
             ))}
           </ul>
         </details>

@@ -1,7 +1,8 @@
 /** Name, language, theme, and the way out. */
 
 import { words } from "../i18n";
-import { isSignedIn, session, signOut, snapshot } from "../state/page";
+import { signOut, snapshot } from "../state/page";
+import { isSignedIn, session } from "../state/session";
 import { chooseLanguage, language, nextTheme, theme } from "../state/preferences";
 import { Icon, type IconName } from "./icon";
 

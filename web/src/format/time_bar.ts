@@ -56,3 +56,20 @@ export function segmentsOf(attempt: Attempt, scaleMs: number): Segment[] {
       return { phase, from: Math.min((from / scaleMs) * WIDTH, WIDTH - length), length };
     });
 }
+
+/** What lay between the attempts, ms: `queue` before the first, `own` all that was neither an attempt nor a wait. */
+export function gapsOf(record: RequestRecord): { queue: number; own: number | null } {
+  const attempts = record.attempts ?? [];
+  const first = attempts[0];
+  const queue = first === undefined ? 0 : Math.max(0, (first.start_ms ?? 0) - (first.wait_ms ?? 0));
+  if (record.total_ms === undefined) return { queue, own: null };
+  const elsewhere = attempts.reduce((sum, one) => sum + (one.total_ms ?? 0) + (one.wait_ms ?? 0), 0);
+  return { queue, own: Math.max(0, record.total_ms - elsewhere) };
+}
+
+/** Where the scale is marked, ms: round steps, three to seven of them. */
+export function ticksOf(scaleMs: number): number[] {
+  const power = 10 ** Math.floor(Math.log10(scaleMs));
+  const step = [0.2, 0.5, 1, 2].map((factor) => factor * power).find((one) => scaleMs / one <= 7) ?? 2 * power;
+  return Array.from({ length: Math.floor(scaleMs / step) }, (_, at) => (at + 1) * step);
+}

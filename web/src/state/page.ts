@@ -1,20 +1,14 @@
-/** What the page knows: session, last snapshot, requests; fed by `Live`, read by components. */
+/** What the page knows of the proxy: the last snapshot and how it comes; fed by `Live`. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import * as api from "../api/client";
-import { type Link, Live } from "../api/live";
-import type { RequestRecord, Session, Status } from "../api/types";
-import {
-  EMPTY,
-  FILTERS,
-  type Filter,
-  type RequestList,
-  PAGE,
-  arrive,
-  extend,
-  release,
-  resync,
-} from "./request_list";
+import type { Link } from "../api/live";
+import { SharedLive } from "../api/shared_live";
+import type { RequestRecord, Status } from "../api/types";
+import { accessKey } from "./access_key";
+import { forgetPanels } from "./panels";
+import { forgetRequests, refreshList, takeIn } from "./requests";
+import { isLocked, isSignedIn, session } from "./session";
 
 /** A status and the moment it came (monotonic ms); countdowns and ages start there. */
 export interface Snapshot {
@@ -22,61 +16,8 @@ export interface Snapshot {
   at: number;
 }
 
-export const session = signal<Session | null>(null);
 export const snapshot = signal<Snapshot | null>(null);
 export const link = signal<Link>("connecting");
-
-/** Whether only the sign-in form may be shown. */
-export const isLocked = computed(
-  () => session.value?.mode === "private" && !session.value.signed_in,
-);
-export const isSignedIn = computed(() => session.value?.signed_in ?? false);
-
-export const list = signal<RequestList>(EMPTY);
-/** Whether there may be requests older than the last one shown. */
-export const hasOlder = signal(false);
-/** Whether the list was fetched at least once: an empty list before that means nothing. */
-export const isListKnown = signal(false);
-
-const firstFilter = new URLSearchParams(location.search).get("show");
-export const filter = signal<Filter>(FILTERS.find((name) => name === firstFilter) ?? "all");
-
-export const openRows = signal<ReadonlySet<string>>(new Set());
-export const isHovered = signal(false);
-export const isFocused = signal(false);
-export const isHeld = computed(
-  () => isHovered.value || isFocused.value || openRows.value.size > 0,
-);
-
-effect(() => {
-  if (!isHeld.value) list.value = release(list.peek());
-});
-
-export function showWaiting(): void {
-  list.value = release(list.peek());
-}
-
-export function toggleRow(id: string): void {
-  const rows = new Set(openRows.peek());
-  if (!rows.delete(id)) rows.add(id);
-  openRows.value = rows;
-}
-
-export function chooseFilter(chosen: Filter): void {
-  filter.value = chosen;
-  const address = new URL(location.href);
-  if (chosen === "all") address.searchParams.delete("show");
-  else address.searchParams.set("show", chosen);
-  history.replaceState(null, "", address);
-}
-
-export async function loadOlder(): Promise<void> {
-  const last = list.peek().shown.at(-1);
-  if (last === undefined) return;
-  const page = await api.fetchRequests(PAGE, last.id);
-  list.value = extend(list.peek(), page.requests);
-  hasOlder.value = page.next !== null;
-}
 
 /** At most four renders a second, however fast requests finish. */
 const RENDER_MS = 250;
@@ -90,7 +31,7 @@ function flushSoon(): void {
   setTimeout(() => {
     flushing = false;
     if (latest !== null) snapshot.value = latest;
-    if (queued.length > 0) list.value = arrive(list.peek(), queued, isHeld.peek());
+    if (queued.length > 0) takeIn(queued);
     latest = null;
     queued = [];
   }, RENDER_MS);
@@ -105,13 +46,13 @@ function forgetPrivate(): void {
   queued = [];
   latest = null;
   resyncedAt = Number.NEGATIVE_INFINITY;
+  accessKey.value = null;
   if (snapshot.peek()?.status.signed_in || isLocked.peek()) snapshot.value = null;
-  list.value = EMPTY;
-  isListKnown.value = false;
-  openRows.value = new Set();
+  forgetRequests();
+  forgetPanels();
 }
 
-const live = new Live({
+const live = new SharedLive({
   link: (state) => {
     link.value = state;
   },
@@ -128,24 +69,19 @@ const live = new Live({
     flushSoon();
   },
   resync: resyncSoon,
-  signedOut: () => void refreshSession(),
+  sessionChanged: () => void refreshSession(),
 });
 
 function resyncSoon(): void {
   clearTimeout(nextResync);
   const wait = Math.max(0, resyncedAt + RESYNC_MS - performance.now());
-  nextResync = setTimeout(() => void refreshList(), wait);
+  nextResync = setTimeout(() => void resync(), wait);
 }
 
-async function refreshList(): Promise<void> {
-  if (!isSignedIn.peek()) return;
+async function resync(): Promise<void> {
   resyncedAt = performance.now();
   try {
-    const page = await api.fetchRequests(PAGE);
-    const shownBefore = list.peek().shown.length;
-    list.value = resync(list.peek(), page.requests, isHeld.peek());
-    if (shownBefore <= PAGE) hasOlder.value = page.next !== null;
-    isListKnown.value = true;
+    await refreshList();
   } catch (error) {
     // The link's own state tells of an unreachable proxy; a refusal means the session ended.
     if (error instanceof api.Refusal && error.status === 401) await refreshSession();
@@ -162,6 +98,7 @@ export async function refreshSession(): Promise<void> {
     if (!answer.signed_in) forgetPrivate();
     session.value = answer;
     if (!isLocked.peek()) live.start();
+    if (isSignedIn.peek()) resyncSoon();
   } catch {
     link.value = "lost";
     setTimeout(() => void refreshSession(), RETRY_MS);
@@ -170,10 +107,13 @@ export async function refreshSession(): Promise<void> {
 
 export async function signIn(key: string): Promise<void> {
   await api.signIn(key);
+  accessKey.value = key;
+  live.tellOthers();
   await refreshSession();
 }
 
 export async function signOut(): Promise<void> {
   await api.signOut();
+  live.tellOthers();
   await refreshSession();
 }

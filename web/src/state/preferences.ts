@@ -68,3 +68,12 @@ export function rememberedFold(name: string): boolean | null {
 export function rememberFold(name: string, open: boolean): void {
   remember(`fold.${name}`, open ? "open" : "closed");
 }
+
+/** A choice that concerns nobody but this browser, such as the tab last looked at. */
+export function rememberedChoice(name: string): string | null {
+  return remembered(`choice.${name}`);
+}
+
+export function rememberChoice(name: string, value: string): void {
+  remember(`choice.${name}`, value);
+}

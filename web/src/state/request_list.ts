@@ -21,10 +21,6 @@ export const PAGE = 50;
 
 export const EMPTY: RequestList = { shown: [], waiting: [], limit: PAGE };
 
-export type Filter = "all" | "failed" | "rescued";
-
-export const FILTERS: readonly Filter[] = ["all", "failed", "rescued"];
-
 /** Whether the client got no or only half an answer, through no fault of its own. */
 export function isFailed(record: RequestRecord): boolean {
   return (
@@ -37,12 +33,6 @@ export function isFailed(record: RequestRecord): boolean {
 /** Whether the client got its answer only because something else was tried. */
 export function isRescued(record: RequestRecord): boolean {
   return record.outcome === "ok" && (record.attempts?.length ?? 0) > 1;
-}
-
-export function matches(record: RequestRecord, filter: Filter): boolean {
-  if (filter === "failed") return isFailed(record);
-  if (filter === "rescued") return isRescued(record);
-  return true;
 }
 
 function merge(

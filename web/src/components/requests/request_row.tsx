@@ -1,17 +1,17 @@
-/** One request in the list: a row that opens, by pointer or key, to show what happened. */
+/** One request in the list: a row that opens, by pointer or key, to tell what happened. */
 
 import type { ComponentChildren } from "preact";
-import type { RequestRecord } from "../api/types";
-import { UNKNOWN, count, exact } from "../format/number";
-import { clock, fullTime, took } from "../format/time";
-import { words } from "../i18n";
-import { openRows, toggleRow } from "../state/page";
-import { language } from "../state/preferences";
-import { Icon } from "./icon";
-import { OutcomeBadge } from "./outcome_badge";
-import { RequestDetail } from "./request_detail";
+import type { RequestRecord } from "../../api/types";
+import { dollars } from "../../format/money";
+import { UNKNOWN, count, exact } from "../../format/number";
+import { clock, fullTime, took } from "../../format/time";
+import { words } from "../../i18n";
+import { language } from "../../state/preferences";
+import { openId, openRequest } from "../../state/requests";
+import { Icon } from "../icon";
+import { OutcomeBadge } from "../outcome_badge";
 
-export const COLUMNS = 9;
+export const COLUMNS = 10;
 
 interface CellProps {
   name: string;
@@ -65,74 +65,66 @@ function Target({ record }: { record: RequestRecord }) {
 
 export function RequestRow({ record, today }: { record: RequestRecord; today: Date }) {
   const said = words.value.requests;
-  const isOpen = openRows.value.has(record.id);
+  const isOpen = openId.value === record.id;
   const attempts = record.attempts?.length ?? 0;
-  const detailId = `detail-${record.id}`;
   const time = clock(record.at_ms, today);
   const tokens = record.usage;
   return (
-    <>
-      <tr role="row" class={isOpen ? "request is-open" : "request"}>
-        <Cell name={said.columns.time} kind="time" title={fullTime(record.at_ms, language.value)}>
-          <button
-            type="button"
-            class="opener"
-            aria-expanded={isOpen}
-            aria-controls={isOpen ? detailId : undefined}
-            onClick={() => toggleRow(record.id)}
-          >
-            <Icon name="down" />
-            <span class="visually-hidden">{said.open}</span>
-            <time class="figures" dateTime={new Date(record.at_ms).toISOString()}>
-              {time}
-            </time>
-          </button>
-        </Cell>
-        <Cell name={said.columns.model} kind="model" title={record.model}>
-          <Model record={record} />
-        </Cell>
-        <Cell name={said.columns.target} kind="target" title={record.key}>
-          <Target record={record} />
-        </Cell>
-        <Cell name={said.columns.result} kind="result">
-          <OutcomeBadge record={record} />
-          {record.outcome !== "ok" && (record.status ?? 0) > 0 && (
-            <span class="code figures">{record.status}</span>
-          )}
-        </Cell>
-        <Cell name={said.columns.attempts} kind="attempts">
-          <span class={attempts > 1 ? "figures many" : "figures"}>{attempts}</span>
-        </Cell>
-        <Cell name={said.columns.firstToken} kind="first">
-          <span class="figures">{took(record.first_token_ms)}</span>
-        </Cell>
-        <Cell name={said.columns.total} kind="total">
-          <span class="figures">{took(record.total_ms ?? 0)}</span>
-        </Cell>
-        <Cell
-          name={said.columns.tokens}
-          kind="tokens"
-          title={
-            tokens?.input !== undefined && tokens.output !== undefined
-              ? `${exact(tokens.input)} / ${exact(tokens.output)}`
-              : undefined
-          }
+    <tr role="row" class={isOpen ? "request is-open" : "request"}>
+      <Cell name={said.columns.time} kind="time" title={fullTime(record.at_ms, language.value)}>
+        <button
+          type="button"
+          class="opener"
+          aria-haspopup="dialog"
+          onClick={() => openRequest(record.id)}
         >
-          <span class="figures">
-            <Tokens record={record} />
-          </span>
-        </Cell>
-        <Cell name={said.columns.caller} kind="caller" title={record.client}>
-          {record.caller ?? UNKNOWN}
-        </Cell>
-      </tr>
-      {isOpen && (
-        <tr role="row" class="detail" id={detailId}>
-          <td role="cell" colSpan={COLUMNS}>
-            <RequestDetail record={record} />
-          </td>
-        </tr>
-      )}
-    </>
+          <Icon name="down" />
+          <span class="visually-hidden">{said.open}</span>
+          <time class="figures" dateTime={new Date(record.at_ms).toISOString()}>
+            {time}
+          </time>
+        </button>
+      </Cell>
+      <Cell name={said.columns.model} kind="model" title={record.model}>
+        <Model record={record} />
+      </Cell>
+      <Cell name={said.columns.target} kind="target" title={record.key}>
+        <Target record={record} />
+      </Cell>
+      <Cell name={said.columns.result} kind="result">
+        <OutcomeBadge record={record} />
+        {record.outcome !== "ok" && (record.status ?? 0) > 0 && (
+          <span class="code figures">{record.status}</span>
+        )}
+      </Cell>
+      <Cell name={said.columns.attempts} kind="attempts">
+        <span class={attempts > 1 ? "figures many" : "figures"}>{attempts}</span>
+      </Cell>
+      <Cell name={said.columns.firstToken} kind="first">
+        <span class="figures">{took(record.first_token_ms)}</span>
+      </Cell>
+      <Cell name={said.columns.total} kind="total">
+        <span class="figures">{took(record.total_ms ?? 0)}</span>
+      </Cell>
+      <Cell
+        name={said.columns.tokens}
+        kind="tokens"
+        title={
+          tokens?.input !== undefined && tokens.output !== undefined
+            ? `${exact(tokens.input)} / ${exact(tokens.output)}`
+            : undefined
+        }
+      >
+        <span class="figures">
+          <Tokens record={record} />
+        </span>
+      </Cell>
+      <Cell name={said.columns.cost} kind="cost">
+        <span class="figures">{dollars(record.cost_nano)}</span>
+      </Cell>
+      <Cell name={said.columns.caller} kind="caller" title={record.client}>
+        {record.caller ?? UNKNOWN}
+      </Cell>
+    </tr>
   );
 }

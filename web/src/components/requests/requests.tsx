@@ -2,43 +2,31 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { words } from "../i18n";
+import { exportAddress } from "../../api/client";
+import { clock } from "../../format/time";
+import { words } from "../../i18n";
+import { asParameters, filters, isFiltered } from "../../state/filters";
+import { isPlainKey } from "../../state/keyboard";
+import { PAGE } from "../../state/request_list";
 import {
-  chooseFilter,
-  filter,
-  hasOlder,
   isFocused,
   isHovered,
   isListKnown,
+  isPaused,
   list,
   loadOlder,
+  older,
+  searchedTo,
   showWaiting,
-} from "../state/page";
-import { FILTERS, PAGE, matches } from "../state/request_list";
+  togglePause,
+} from "../../state/requests";
+import { Icon } from "../icon";
+import { FilterBar } from "./filter_bar";
 import { COLUMNS, RequestRow } from "./request_row";
-
-function Chips() {
-  const said = words.value.requests;
-  return (
-    <div class="chips" role="group" aria-label={said.filterLabel}>
-      {FILTERS.map((name) => (
-        <button
-          key={name}
-          type="button"
-          class="chip"
-          aria-pressed={filter.value === name}
-          onClick={() => chooseFilter(name)}
-        >
-          {said.filters[name]}
-        </button>
-      ))}
-    </div>
-  );
-}
 
 /** Its place is always kept, so that nothing moves when it comes. */
 function Pill({ onShown }: { onShown: () => void }) {
-  const waiting = list.value.waiting.filter((record) => matches(record, filter.value)).length;
+  const waiting = list.value.waiting.length;
   if (waiting === 0) return null;
   return (
     <button
@@ -55,12 +43,55 @@ function Pill({ onShown }: { onShown: () => void }) {
   );
 }
 
+const PAUSE_KEY = "p";
+
+function Pause() {
+  const said = words.value.requests;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (isPlainKey(event, PAUSE_KEY)) togglePause();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <button
+      type="button"
+      class="button quiet"
+      aria-pressed={isPaused.value}
+      aria-keyshortcuts={PAUSE_KEY}
+      title={said.pauseHelp}
+      onClick={togglePause}
+    >
+      <Icon name={isPaused.value ? "play" : "pause"} />
+      {isPaused.value ? said.goOn : said.pause}
+    </button>
+  );
+}
+
+function Export() {
+  const said = words.value.requests;
+  const wanted = asParameters(filters.value);
+  return (
+    <div class="export" role="group" aria-label={said.exportLabel}>
+      {(["csv", "jsonl"] as const).map((kind) => (
+        <a key={kind} class="button quiet" href={exportAddress(kind, wanted)} download="" title={said.exportHelp}>
+          <Icon name="download" />
+          {said.exports[kind]}
+        </a>
+      ))}
+    </div>
+  );
+}
+
 function Older() {
   const said = words.value.requests;
   const state = useSignal<"idle" | "busy" | "failed">("idle");
-  if (!hasOlder.value) return null;
+  if (older.value === null) return null;
+  const reached = searchedTo.value;
   return (
     <div class="older">
+      {reached !== null && <span class="dim">{said.searchedTo(clock(reached, new Date()))}</span>}
       <button
         type="button"
         class="button"
@@ -75,7 +106,7 @@ function Older() {
           }
         }}
       >
-        {said.older}
+        {reached === null ? said.older : said.searchOn}
       </button>
       <span role="status">{state.value === "failed" && said.olderFailed}</span>
     </div>
@@ -86,11 +117,17 @@ function Older() {
 const isKeyboardFocus = (target: EventTarget | null) =>
   target instanceof Element && target.matches(":focus-visible");
 
+function emptyWords(): string {
+  const said = words.value.requests;
+  if (!isListKnown.value) return said.loading;
+  return isFiltered.value ? said.emptyFilter : said.empty;
+}
+
 function Table() {
   const said = words.value.requests;
   const columns = Object.entries(said.columns);
   const today = new Date();
-  const shown = list.value.shown.filter((record) => matches(record, filter.value));
+  const { shown } = list.value;
   return (
     <table class="requests" role="table" aria-labelledby="requests-title">
       <thead role="rowgroup">
@@ -106,11 +143,7 @@ function Table() {
         {shown.length === 0 ? (
           <tr role="row">
             <td role="cell" colSpan={COLUMNS} class="empty">
-              {!isListKnown.value
-                ? said.loading
-                : list.value.shown.length === 0
-                  ? said.empty
-                  : said.emptyFilter(list.value.shown.length)}
+              {emptyWords()}
             </td>
           </tr>
         ) : (
@@ -156,11 +189,15 @@ export function Requests() {
         <h2 id="requests-title" ref={title} tabIndex={-1}>
           {words.value.requests.title}
         </h2>
-        <Chips />
         <div class="pill-place">
           <Pill onShown={() => title.current?.focus({ preventScroll: true })} />
         </div>
+        <div class="requests-tools">
+          <Pause />
+          <Export />
+        </div>
       </div>
+      <FilterBar />
       <Table />
       <Older />
     </section>

@@ -1,25 +1,38 @@
-/** How to connect a client: the addresses as this browser sees them, the key's hint, one call. */
+/** How to connect a client: addresses as this browser sees them, the key, one tab per client, a test. */
 
-import { root } from "../api/client";
-import type { Status } from "../api/types";
-import { words } from "../i18n";
-import { list } from "../state/page";
-import { rememberFold, rememberedFold } from "../state/preferences";
-import { CopyButton } from "./copy_button";
-import { Icon } from "./icon";
+import { useSignal } from "@preact/signals";
+import { useMemo, useRef } from "preact/hooks";
+import { root } from "../../api/client";
+import type { Status } from "../../api/types";
+import { FORMATS, type Format } from "../../format/answer";
+import { words } from "../../i18n";
+import { accessKey, maskOf } from "../../state/access_key";
+import { list } from "../../state/requests";
+import { isOwner } from "../../state/session";
+import { rememberFold, rememberedFold } from "../../state/preferences";
+import { Trial } from "../../state/trial";
+import { CopyButton } from "../copy_button";
+import { Icon } from "../icon";
+import { TrialResult } from "../trial_result";
+import { ClientTabs } from "./client_tabs";
+import { KeyForm } from "./key_form";
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** A model name that can be asked for: a configured one, else the last one asked for. */
-function someModel(status: Status): string {
+/** A model name that can be asked for: a configured one, else the last one that was answered. */
+export function someModel(status: Status): string {
   const configured = (status.upstreams ?? []).flatMap((upstream) => upstream.models);
   const named = configured.find((model) => !model.includes("*"));
-  return named ?? list.value.shown.find((record) => record.model)?.model ?? "gpt-5";
+  const records = list.value.shown;
+  const worked = records.find((record) => record.model && record.outcome === "ok") ?? records.find((record) => record.model);
+  return named ?? worked?.model ?? "gpt-5";
 }
 
-/** Quote for a POSIX shell: model names come from anywhere. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
+/** The format that most upstreams take as it is. */
+export function someFormat(status: Status): Format {
+  const spoken = (status.upstreams ?? []).map((upstream) => upstream.formats);
+  const takes = (format: Format) => spoken.some((formats) => formats.length === 0 || formats.includes(format));
+  return FORMATS.find(takes) ?? "chat";
 }
 
 function Address({ name, address, note }: { name: string; address: string; note: string }) {
@@ -35,27 +48,82 @@ function Address({ name, address, note }: { name: string; address: string; note:
   );
 }
 
-export function ConnectCard({ status }: { status: Status }) {
+function TestCall({ status, model, onKeyWanted }: { status: Status; model: string; onKeyWanted: () => void }) {
+  const said = words.value.trial;
+  const trial = useMemo(() => new Trial(), []);
+  const input = useRef<HTMLInputElement>(null);
+  const state = trial.state.value;
+  const isRunning = state.phase === "running";
+
+  function submit(event: Event): void {
+    event.preventDefault();
+    if (!isOwner.value && accessKey.value === null) {
+      onKeyWanted();
+      return;
+    }
+    void trial.run({
+      format: someFormat(status),
+      model: input.current?.value.trim() || model,
+      prompt: said.hello,
+      stream: true,
+      target: null,
+    });
+  }
+
+  return (
+    <form class="test-call" onSubmit={submit}>
+      <div class="test-call-row">
+        <label for="test-model">{said.model}</label>
+        <input id="test-model" ref={input} list="known-models" placeholder={model} autocapitalize="off" spellcheck={false} />
+        <button type="submit" class="button primary" disabled={isRunning}>
+          <Icon name="send" />
+          {said.test}
+        </button>
+        {isRunning && (
+          <button type="button" class="button quiet" onClick={() => trial.stop()}>
+            {said.stop}
+          </button>
+        )}
+      </div>
+      <TrialResult state={state} />
+    </form>
+  );
+}
+
+/** Model names seen or configured, for the fields that ask for one. */
+function KnownModels({ status }: { status: Status }) {
+  const configured = (status.upstreams ?? []).flatMap((upstream) => upstream.models);
+  const seen = list.value.shown.flatMap((record) => record.model ?? []);
+  const names = [...new Set([...configured, ...seen])].filter((name) => !name.includes("*")).slice(0, 50);
+  return (
+    <datalist id="known-models">
+      {names.map((name) => (
+        <option key={name} value={name} />
+      ))}
+    </datalist>
+  );
+}
+
+export function SetupCard({ status }: { status: Status }) {
   const said = words.value.connect;
   const base = root.href.replace(/\/$/, "");
-  const body = JSON.stringify({
-    model: someModel(status),
-    messages: [{ role: "user", content: "Hello" }],
-  });
-  const curl = [
-    `curl ${quoted(`${base}/v1/chat/completions`)} \\`,
-    `  -H ${quoted(`Authorization: Bearer ${said.curlKey}`)} \\`,
-    `  -H 'Content-Type: application/json' \\`,
-    `  -d ${quoted(body)}`,
-  ].join("\n");
-  // Unfolded until the first success, then as it was left.
-  const isOpen = rememberedFold("connect") ?? status.totals.ok === 0;
+  const model = someModel(status);
+  const hint = maskOf(status.key_hint);
+  const isKeyAsked = useSignal(false);
+  const askKey = () => {
+    isKeyAsked.value = true;
+  };
+  // Unfolded until the first success, then as it was left; what it says must not vanish meanwhile.
+  const wasOpen = useMemo(() => rememberedFold("connect") ?? status.totals.ok === 0, []);
+  const isOpen = useSignal(wasOpen);
   return (
     <details
       class="card connect"
-      open={isOpen}
+      open={isOpen.value}
       onToggle={(event) => {
-        if (event.currentTarget.open !== isOpen) rememberFold("connect", event.currentTarget.open);
+        if (event.currentTarget.open === isOpen.value) return;
+        isOpen.value = event.currentTarget.open;
+        rememberFold("connect", isOpen.value);
       }}
     >
       <summary>
@@ -64,31 +132,39 @@ export function ConnectCard({ status }: { status: Status }) {
         <code class="glance">{base}/v1</code>
         <Icon name="down" />
       </summary>
+      <KnownModels status={status} />
       <div class="connect-body">
         <Address name={said.withV1} address={`${base}/v1`} note={said.withV1For} />
         <Address name={said.withoutV1} address={base} note={said.withoutV1For} />
         <div class="address">
           <h3>{said.key}</h3>
           <div class="copyable">
-            <code>{status.key_hint ?? "…"}</code>
+            <code>{hint}</code>
+            <CopyButton
+              what={said.key}
+              text={() => {
+                if (accessKey.value === null) askKey();
+                return accessKey.value;
+              }}
+            />
           </div>
           <p class="note">{said.keyFor}</p>
         </div>
-        <div class="address curl">
-          <h3>{said.curl}</h3>
-          <div class="copyable">
-            <pre tabIndex={0} aria-label={said.curl}>
-              {curl}
-            </pre>
-            <CopyButton text={curl} what={said.curl} />
-          </div>
-          {LOOPBACK.has(root.hostname) && (
-            <p class="note">
-              {said.loopback} <code>{root.hostname}</code>
-            </p>
-          )}
-        </div>
       </div>
+      {isKeyAsked.value && (
+        <KeyForm
+          onDone={() => {
+            isKeyAsked.value = false;
+          }}
+        />
+      )}
+      {LOOPBACK.has(root.hostname) && (
+        <p class="note loopback">
+          {said.loopback} <code>{root.hostname}</code>
+        </p>
+      )}
+      <TestCall status={status} model={model} onKeyWanted={askKey} />
+      <ClientTabs base={base} model={model} hint={hint} onKeyWanted={askKey} />
     </details>
   );
 }

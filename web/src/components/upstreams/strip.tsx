@@ -1,6 +1,6 @@
 /** The last attempts as a strip, newest on the right; the shape tells the result, not the colour alone. */
 
-import { words } from "../i18n";
+import { words } from "../../i18n";
 
 const SLOTS = 60;
 const STEP = 6;

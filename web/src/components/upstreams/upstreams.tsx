@@ -1,77 +1,45 @@
 /** Upstreams and their keys: state, until when, why, and how the last attempts went. */
 
-import type { KeyState, KeyStatus, UpstreamStatus } from "../api/types";
-import { count, exact } from "../format/number";
-import { words } from "../i18n";
-import { faultWords } from "../i18n/faults";
-import type { Snapshot } from "../state/page";
-import { language } from "../state/preferences";
-import { Countdown } from "./countdown";
-import { Icon, type IconName } from "./icon";
+import type { KeyState, KeyStatus, UpstreamStatus } from "../../api/types";
+import { count, exact, share } from "../../format/number";
+import { took } from "../../format/time";
+import { words } from "../../i18n";
+import { isUsable } from "../../state/health";
+import type { Snapshot } from "../../state/page";
+import { language, rememberFold, rememberedFold } from "../../state/preferences";
+import { isOwner } from "../../state/session";
+import { Icon, type IconName } from "../icon";
+import { KeyActions } from "./key_actions";
+import { KeyCause } from "./key_cause";
 import { Strip, StripLegend } from "./strip";
 
-const STATES: Record<KeyState, { tone: "ok" | "warn" | "bad"; icon: IconName }> = {
+const STATES: Record<KeyState, { tone: "ok" | "warn" | "bad" | "calm"; icon: IconName }> = {
   ready: { tone: "ok", icon: "check" },
   half_open: { tone: "warn", icon: "rescue" },
   cooling: { tone: "warn", icon: "clock" },
   open: { tone: "bad", icon: "stop" },
   refused: { tone: "bad", icon: "cross" },
   no_credit: { tone: "bad", icon: "cross" },
+  paused: { tone: "calm", icon: "pause" },
 };
 
-/** Why the key rests and until when; nothing for a ready one. */
-function Cause({ status, at }: { status: KeyStatus; at: number }) {
+/** Every further number of a key: name, words, and all its digits. */
+function countsOf(status: KeyStatus): [name: string, value: string, title: string][] {
   const said = words.value.upstreams;
-  const cause = status.cause === null ? null : faultWords(status.cause, language.value);
-  // A key on probation has no time to wait for: the next request asks it.
-  const isWaiting = status.back_in_s !== null && status.state !== "half_open";
-  if (cause === null && !isWaiting) return null;
-  return (
-    <>
-      <p class="cause">
-        {isWaiting && status.back_in_s !== null && (
-          <strong>
-            <Countdown
-              until={at + status.back_in_s * 1000}
-              estimated={status.source === "guess"}
-              before={said.backIn}
-              over={said.backNow}
-            />
-          </strong>
-        )}
-        {cause !== null && <span>{cause.says}</span>}
-        {isWaiting && status.source !== null && <span class="dim">{said.source[status.source]}</span>}
-      </p>
-      {cause?.advice !== undefined && <p class="cause">{cause.advice}</p>}
-    </>
-  );
-}
-
-function LimitedModels({ status, at }: { status: KeyStatus; at: number }) {
-  const models = Object.entries(status.models);
-  if (models.length === 0) return null;
-  return (
-    <p class="cause">
-      <span class="dim">{words.value.upstreams.modelLimited}</span>
-      {models.map(([model, seconds]) => (
-        <span key={model} class="limited-model">
-          <code>{model}</code> <Countdown until={at + seconds * 1000} />
-        </span>
-      ))}
-    </p>
-  );
+  const short = (value: number) => count(value, language.value);
+  const answered = status.attempts - status.failures - status.in_flight;
+  const ended = status.attempts - status.in_flight;
+  return [
+    [said.inFlight, short(status.in_flight), exact(status.in_flight)],
+    [said.success, share(Math.max(0, answered), ended), said.attemptsOf(exact(status.attempts))],
+    [said.limited, short(status.rate_limited), exact(status.rate_limited)],
+    [said.firstToken, took(status.first_token_ms), said.firstTokenHelp],
+  ];
 }
 
 function Key({ status, at }: { status: KeyStatus; at: number }) {
   const said = words.value.upstreams;
   const { tone, icon } = STATES[status.state] ?? STATES.half_open;
-  const short = (value: number) => count(value, language.value);
-  const counts: [string, number][] = [
-    [said.inFlight, status.in_flight],
-    [said.attempts, status.attempts],
-    [said.limited, status.rate_limited],
-    [said.failures, status.failures],
-  ];
   return (
     <li class="key">
       <div class="key-name">
@@ -85,22 +53,20 @@ function Key({ status, at }: { status: KeyStatus; at: number }) {
       </div>
       <Strip recent={status.recent} />
       <dl class="key-counts">
-        {counts.map(([name, value]) => (
-          <div key={name} title={exact(value)}>
+        {countsOf(status).map(([name, value, title]) => (
+          <div key={name} title={title}>
             <dt>{name}</dt>
-            <dd class="figures">{short(value)}</dd>
+            <dd class="figures">{value}</dd>
           </div>
         ))}
       </dl>
-      <div class="key-cause">
-        <Cause status={status} at={at} />
-        <LimitedModels status={status} at={at} />
-      </div>
+      <KeyCause status={status} at={at} />
+      {isOwner.value && <KeyActions status={status} />}
     </li>
   );
 }
 
-function Upstream({ upstream, at }: { upstream: UpstreamStatus; at: number }) {
+function Traits({ upstream }: { upstream: UpstreamStatus }) {
   const said = words.value.upstreams;
   const models =
     upstream.models.length === 0
@@ -109,30 +75,57 @@ function Upstream({ upstream, at }: { upstream: UpstreamStatus; at: number }) {
         ? upstream.models.join(", ")
         : said.models(upstream.models.length);
   return (
-    <li class="upstream">
-      <div class="upstream-head">
-        <h3>{upstream.name}</h3>
-        {upstream.address && <code class="dim">{upstream.address}</code>}
-        <span class="traits">
-          {upstream.formats.length === 0 ? (
-            <span class="trait">{said.allFormats}</span>
-          ) : (
-            upstream.formats.map((format) => (
-              <span key={format} class="trait">
-                {format}
-              </span>
-            ))
-          )}
-          <span class="trait" title={upstream.models.join(", ") || undefined}>
-            {models}
+    <span class="traits">
+      {upstream.formats.length === 0 ? (
+        <span class="trait">{said.allFormats}</span>
+      ) : (
+        upstream.formats.map((format) => (
+          <span key={format} class="trait">
+            {format}
           </span>
-        </span>
-      </div>
-      <ul class="keys">
-        {upstream.keys.map((key) => (
-          <Key key={key.id} status={key} at={at} />
-        ))}
-      </ul>
+        ))
+      )}
+      <span class="trait" title={upstream.models.join(", ") || undefined}>
+        {models}
+      </span>
+    </span>
+  );
+}
+
+/** More upstreams than this begin folded, but those in trouble. */
+const OPEN_AT_MOST = 6;
+
+function Upstream({ upstream, at, isAlone }: { upstream: UpstreamStatus; at: number; isAlone: boolean }) {
+  const said = words.value.upstreams;
+  const usable = upstream.keys.filter(isUsable).length;
+  const all = upstream.keys.length;
+  const name = `upstream.${upstream.name}`;
+  const isOpen = rememberedFold(name) ?? (isAlone || usable < all);
+  const tone = usable === all ? "ok" : usable === 0 ? "bad" : "warn";
+  return (
+    <li class="upstream">
+      <details
+        open={isOpen}
+        onToggle={(event) => {
+          if (event.currentTarget.open !== isOpen) rememberFold(name, event.currentTarget.open);
+        }}
+      >
+        <summary class="upstream-head">
+          <h3>{upstream.name}</h3>
+          <span class={`badge tone-${tone}`}>
+            <Icon name={tone === "ok" ? "check" : tone === "bad" ? "stop" : "clock"} />
+            {said.usable(usable, all)}
+          </span>
+          {upstream.address && <code class="dim">{upstream.address}</code>}
+          <Traits upstream={upstream} />
+          <Icon name="down" />
+        </summary>
+        <ul class="keys">
+          {upstream.keys.map((key) => (
+            <Key key={key.id} status={key} at={at} />
+          ))}
+        </ul>
+      </details>
     </li>
   );
 }
@@ -156,7 +149,12 @@ export function Upstreams({ snapshot }: { snapshot: Snapshot }) {
       ) : (
         <ul class="upstream-list">
           {upstreams.map((upstream) => (
-            <Upstream key={upstream.name} upstream={upstream} at={snapshot.at} />
+            <Upstream
+              key={upstream.name}
+              upstream={upstream}
+              at={snapshot.at}
+              isAlone={upstreams.length <= OPEN_AT_MOST}
+            />
           ))}
         </ul>
       )}
