@@ -1,0 +1,89 @@
+"""Puts the turns of a conversation into the order that every upstream takes.
+
+Results of tools follow their calls directly, all in one turn, before anything else that the user
+says: the strictest format wants it so, and the others do not mind.
+"""
+
+from .conversation import Block, Conversation, Text, ToolCall, ToolResult, Turn
+from .passage import Passage, wrong
+
+REMINDER = "<system-reminder>\n{}\n</system-reminder>"
+"""How a system message amid a conversation looks as a user's text."""
+
+
+def settle_turns(conversation: Conversation, passage: Passage) -> None:
+    """Bring results behind their calls and join what belongs together.
+
+    Raises:
+        RequestError: A system message holds more than text.
+    """
+    for turn in (*conversation.system, *conversation.turns):
+        if turn.role == "system" and not all(isinstance(block, Text) for block in turn.blocks):
+            raise wrong(f"{turn.path}.content", "text")
+    turns = _behind_results(conversation.turns)
+    joined: list[Turn] = []
+    for turn in turns:
+        last = joined[-1] if joined else None
+        if last is not None and last.role == turn.role == "user" and _is_results(last):
+            joined[-1] = Turn("user", last.blocks + turn.blocks, last.path)
+        else:
+            joined.append(turn)
+    for turn in joined:
+        if turn.role == "user":
+            turn.blocks = _results_first(turn.blocks)
+    conversation.turns = joined
+    if not joined and conversation.system and passage.context.upstream == "messages":
+        last = conversation.system.pop()
+        conversation.turns = [Turn("user", last.blocks, last.path)]
+        passage.change("input" if passage.context.client == "responses" else "messages")
+
+
+def _is_results(turn: Turn) -> bool:
+    return all(isinstance(block, ToolResult) for block in turn.blocks)
+
+
+def _results_first(blocks: list[Block]) -> list[Block]:
+    if not any(isinstance(block, ToolResult) for block in blocks):
+        return blocks
+    return [block for block in blocks if isinstance(block, ToolResult)] + [
+        block for block in blocks if not isinstance(block, ToolResult)
+    ]
+
+
+def _behind_results(turns: list[Turn]) -> list[Turn]:
+    """Move system messages that stand between calls and their results behind the last result."""
+    if not any(turn.role == "system" for turn in turns):
+        return turns
+    found: list[Turn] = []
+    at = 0
+    while at < len(turns):
+        turn = turns[at]
+        at += 1
+        found.append(turn)
+        if not any(isinstance(block, ToolCall) for block in turn.blocks):
+            continue
+        end = at
+        last = at  # one behind the last turn of results
+        while end < len(turns) and turns[end].role != "assistant":
+            end += 1
+            if any(isinstance(block, ToolResult) for block in turns[end - 1].blocks):
+                last = end
+        between = turns[at:last]
+        found += [item for item in between if item.role != "system"]
+        found += [item for item in between if item.role == "system"]
+        at = last
+    return found
+
+
+def text_of(turn: Turn) -> str:
+    """Return all text of a turn, its pieces apart by a blank line."""
+    return "\n\n".join(
+        block.text for block in turn.blocks if isinstance(block, Text) and block.text
+    )
+
+
+def is_prefill(turn: Turn) -> bool:
+    """Return whether a last turn is the beginning of an answer that is to be continued."""
+    return turn.role == "assistant" and not any(
+        isinstance(block, ToolCall) for block in turn.blocks
+    )
