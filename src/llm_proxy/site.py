@@ -17,6 +17,7 @@ from llm_proxy.net.client import ClientConnection
 from llm_proxy.net.loop import Tasks, wall_ms
 from llm_proxy.net.reply import Reply
 from llm_proxy.proxy.core import Core
+from llm_proxy.proxy.playground import serve_as_owner
 from llm_proxy.store.queries import RecordReader
 from llm_proxy.store.writer import RecordWriter
 from llm_proxy.wire.request import Request
@@ -40,11 +41,13 @@ class PageSite:
         tasks: Tasks,
         context: DashboardContext,
         watcher: Watcher,
+        core: Core,
     ) -> None:
         self._loop = loop
         self._tasks = tasks
         self._context = context
         self._watcher = watcher
+        self._core = core
         self._made: asyncio.Future[ASGIApp] | None = None
         self.feed = context.feed
 
@@ -72,7 +75,11 @@ class PageSite:
             http_version=request.http_version,
             is_head=request.method == "HEAD",
         )
-        self._tasks.start(run_asgi(self._app, request, reply, log=LOG))
+
+        def play(format_: str, target_id: str) -> None:
+            serve_as_owner(self._core, client, request, format_=format_, target_id=target_id)
+
+        self._tasks.start(run_asgi(self._app, request, reply, log=LOG, hand_over=play))
 
     async def _app(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         app = await asyncio.shield(self.prepare())
@@ -127,4 +134,4 @@ def open_site(
         repairs=now.repairs,
         warnings=now.warnings,
     )
-    return PageSite(loop, tasks, context, settings)
+    return PageSite(loop, tasks, context, settings, core)

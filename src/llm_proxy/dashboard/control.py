@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from .answer import Problem, json_answer
 from .context import DashboardContext
@@ -11,6 +12,26 @@ from .sign_in import Gate
 
 MAX_IN_FLIGHT = 200
 ACTIONS = ("test", "reset", "pause", "resume")
+
+
+FORMATS = ("chat", "messages", "responses")
+
+
+class HandOver(Response):
+    """Gives the request to the proxy, which answers what it would answer on `/v1/…`.
+
+    Args:
+        format_: Whose path is meant.
+        target_id: The only key that may be asked; empty = any.
+    """
+
+    def __init__(self, format_: str, target_id: str) -> None:
+        super().__init__()
+        self._words = (format_, target_id)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over; from then on nothing is ours to send."""
+        scope["extensions"]["llm_proxy.hand_over"](*self._words)
 
 
 class Orders:
@@ -28,6 +49,7 @@ class Orders:
             Route("/api/in-flight/{id}/cancel", self.cancel, methods=["POST"]),
             Route(key, self.act, methods=["POST"]),
             Route("/api/settings", self.settings),
+            Route("/api/playground", self.playground, methods=["POST"]),
         ]
 
     async def in_flight(self, request: Request) -> Response:
@@ -67,3 +89,19 @@ class Orders:
         """Answer `GET /api/settings`."""
         self._gate.owner(request)
         return json_answer(self._context.control.settings())
+
+    async def playground(self, request: Request) -> Response:
+        """Answer `POST /api/playground`: by the proxy itself, as the owner's own request."""
+        self._gate.owner(request)
+        format_ = request.query_params.get("format", FORMATS[0])
+        target_id = request.query_params.get("target", "")
+        if format_ not in FORMATS:
+            raise Problem(400, f"format must be one of {', '.join(FORMATS)}")
+        if target_id and target_id not in self._target_ids():
+            raise Problem(404, "there is no such key")
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            raise Problem(415, "the body must be application/json")
+        return HandOver(format_, target_id)
+
+    def _target_ids(self) -> set[str]:
+        return {key.id for upstream in self._context.upstreams() for key in upstream.keys}

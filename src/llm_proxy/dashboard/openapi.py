@@ -10,6 +10,7 @@ from llm_proxy.domain.record import Outcome, Record
 
 from . import shapes
 from .asking import DEFAULT_LIMIT, DEFAULT_WINDOW, FILTERS, MAX_LIMIT, MAX_TEXT, WINDOWS
+from .control import FORMATS
 from .sign_in import CSRF_HEADER, Credentials, SessionShown
 from .status import CallerStatus, PublicStatus
 
@@ -98,6 +99,11 @@ OPERATIONS = (
         refusals=_READ,
     ),
     Operation(
+        "post", "/api/playground", "What /v1/… would answer to this body, as the owner's request",
+        dict[str, Any], query=("format", "target"), body=dict[str, Any],
+        refusals=(400, 401, 403, 404, 415, 429),
+    ),
+    Operation(
         "get", "/api/settings", "Effective settings, secrets masked", shapes.SettingsShown,
         refusals=(401, 403, 429),
     ),
@@ -126,6 +132,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "maximum": MAX_LIMIT,
         "default": DEFAULT_LIMIT,
     },
+    "format": {"type": "string", "enum": [*FORMATS], "default": FORMATS[0]},
+    "target": _TEXT,
     "window": {"type": "string", "enum": [*WINDOWS], "default": DEFAULT_WINDOW},
 }
 

@@ -134,6 +134,8 @@ STREAM_STALLED      = Fault("stream_stalled",      504, _NEVER,   _M.TARGET,  _A
 STREAM_ERROR        = Fault("stream_error",        502, _NEVER,   _M.TARGET,  _A.OUR_WORDS, _C.PARTIAL, "the upstream reported an error within its stream")
 CLIENT_GONE         = Fault("client_gone",           0, _NEVER,   _M.NONE,    _A.NOTHING,   _C.PARTIAL, "the client hung up")
 DEADLINE            = Fault("deadline",            504, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.UNKNOWN, "the request's time is used up")
+CANCELLED           = Fault("cancelled",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the request was ended by the proxy's owner")
+PAUSED              = Fault("paused",              503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.NONE,    "every key that could serve this is paused by the proxy's owner")
 SHUT_DOWN           = Fault("shut_down",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the proxy is shutting down")
 # fmt: on
 

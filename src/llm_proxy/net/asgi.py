@@ -11,10 +11,15 @@ answer (head, body, end), its length and what a failing application looks like t
   ends whether or not the application listens.
 
 Routing, access and the meaning of paths are the application's business.
+
+An application may find that a request is not its to answer, and hand it over to the server by the
+extension `llm_proxy.hand_over` of its scope: a function that is called with the application's
+words about it, before anything was sent.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from enum import IntEnum
+from functools import partial
 from logging import Logger
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
@@ -118,18 +123,29 @@ _NEXT: dict[State, set[State]] = {
 }
 
 
-async def run_asgi(app: Application, request: Request, reply: Reply, *, log: Logger) -> None:
+async def run_asgi(
+    app: Application,
+    request: Request,
+    reply: Reply,
+    *,
+    log: Logger,
+    hand_over: Callable[..., None] | None = None,
+) -> None:
     """Answer `request` with what `app` says; returns when the answer is finished or cut.
 
     Args:
         app: An ASGI 3 application; websockets and lifespan are not offered.
         request: The request, body included.
         reply: Where the answer goes; belongs to this call until it returns.
+        hand_over: Takes the request, and with it the client, over from the application.
         log: Hears of failing applications, with method and path but no query, header or body.
     """
     call = _Call(request, reply)
     try:
-        await app(_scope(request), call.receive, call.send)
+        scope = _scope(request)
+        if hand_over is not None:
+            scope["extensions"] = {"llm_proxy.hand_over": partial(call.hand_over, hand_over)}
+        await app(scope, call.receive, call.send)
     except Exception:  # a bug in the page ends one answer, never the server
         if reply.is_open:
             log.exception("the page failed at %s %.200r", request.method, request.path)
@@ -193,6 +209,17 @@ class _Call:
             await self._send_body(message.get("body", b""), more=message.get("more_body", False))
         else:
             raise RuntimeError(f"{kind} is not possible while {self._state.name.lower()}")
+
+    def hand_over(self, take: Callable[..., None], *words: Any) -> None:
+        """Give the request away; nothing of it is the application's from here.
+
+        Raises:
+            RuntimeError: Something was sent already, or nobody is there.
+        """
+        if self._state is not WAITING or not self._reply.is_open:
+            raise RuntimeError("it is too late to hand the request over")
+        self._go(DONE)
+        take(*words)
 
     def close(self) -> None:
         """End an answer that the application left unfinished; harmless after a finished one."""

@@ -19,7 +19,7 @@ Budget: begin + succeeded ≤ 1.5 µs where nothing was learnt before.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from llm_proxy.domain.faults import CLIENT_GONE, DEADLINE, SHUT_DOWN, Fault, Mark
+from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, DEADLINE, SHUT_DOWN, Fault, Mark
 from llm_proxy.domain.status import UpstreamStatus
 from llm_proxy.domain.target import Target
 
@@ -31,7 +31,7 @@ from .limits_seen import Advice
 from .retry import RetryConfig
 from .slot import Address, Slot, Standing
 
-NO_VERDICT = (CLIENT_GONE, DEADLINE, SHUT_DOWN)
+NO_VERDICT = (CANCELLED, CLIENT_GONE, DEADLINE, SHUT_DOWN)
 """Faults that say nothing about the target."""
 
 MAX_KEPT = 256

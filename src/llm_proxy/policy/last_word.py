@@ -16,6 +16,7 @@ from llm_proxy.domain.faults import (
     CONTEXT_TOO_LONG,
     DEADLINE,
     OVERLOADED,
+    PAUSED,
     RATE_LIMITED,
     UNKNOWN_ID,
     Fault,
@@ -85,6 +86,8 @@ def last_word(
     if is_all_limited:
         fault = RATE_LIMITED
         index = len(faults) - 1 - faults[::-1].index(RATE_LIMITED) if telling else None
+    elif not faults and all(slot.is_paused for slot in slots):
+        fault = PAUSED
     elif not faults or reason == "deadline":
         fault = DEADLINE
     else:

@@ -25,6 +25,7 @@ class Admission(msgspec.Struct):
         path_text: The path as records show it.
         client_text: The client's `user-agent` as records show it.
         heads: Request heads made for targets so far: id → (target, bytes before the length).
+        pin: Fingerprint of the only target that may be asked; empty = any. No client can set it.
     """
 
     config: object
@@ -39,6 +40,7 @@ class Admission(msgspec.Struct):
     path_text: str
     client_text: str | None
     heads: dict[str, tuple[Target, bytes]]
+    pin: str = ""
 
 
 class Visit(msgspec.Struct):

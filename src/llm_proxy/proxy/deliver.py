@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from llm_proxy.domain.faults import CLIENT_GONE, SHUT_DOWN
+from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, SHUT_DOWN
 from llm_proxy.domain.record import Outcome
 from llm_proxy.policy.chain import Course
 from llm_proxy.policy.classify import classify
@@ -54,10 +54,10 @@ async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
     attempt.follow(client, is_chunked=is_chunked)
     try:
         await attempt.settled
-    except asyncio.CancelledError:
-        # The drain time is over. The client is told within its stream, as of any other break;
-        # this coroutine ends just below anyway.
-        attempt.abort(SHUT_DOWN)
+    except asyncio.CancelledError as error:
+        # The drain time is over, or the owner ended it. The client is told within its stream, as
+        # of any other break; this coroutine ends just below anyway.
+        attempt.abort(CANCELLED if error.args else SHUT_DOWN)
     _end(exchange, plan, attempt, is_chunked=is_chunked)
 
 

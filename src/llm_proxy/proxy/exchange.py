@@ -14,6 +14,7 @@ import msgspec
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.faults import (
+    CANCELLED,
     CLIENT_GONE,
     RESET,
     SHUT_DOWN,
@@ -138,8 +139,8 @@ class Exchange:
             await self._serve(call)
         except RequestError as error:
             self._refuse(error)
-        except asyncio.CancelledError:
-            self._fail(SHUT_DOWN)
+        except asyncio.CancelledError as error:
+            self._fail(CANCELLED if error.args else SHUT_DOWN)
             raise
         except Exception as error:  # noqa: BLE001 - a bug must not leave a client hanging
             self.core.on_bug(error)

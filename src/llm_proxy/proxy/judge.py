@@ -7,6 +7,7 @@ import msgspec
 
 from llm_proxy.domain.faults import (
     BODY_CUT,
+    CANCELLED,
     CLIENT_FAULT,
     EMPTY_ANSWER,
     FIRST_TOKEN_LATE,
@@ -169,5 +170,5 @@ def after_commit(fault: Fault) -> Fault:
     """Return how a fault is called once content has been sent."""
     if fault in (SILENT, FIRST_TOKEN_LATE):
         return STREAM_STALLED
-    keeps_name = fault in (STREAM_ERROR, STREAM_CUT, SHUT_DOWN) or fault.status == 504
+    keeps_name = fault in (STREAM_ERROR, STREAM_CUT, CANCELLED, SHUT_DOWN) or fault.status == 504
     return fault if keeps_name else STREAM_CUT

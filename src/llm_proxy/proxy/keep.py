@@ -36,6 +36,8 @@ def routes_of(core: "Core", call: Call) -> tuple[Route, ...]:
         RequestError: 404, nobody serves it, or it names what belongs to another access key.
     """
     routes = core.table.routes(call)
+    if call.admission.pin:
+        return _pinned(core, routes, call.admission.pin)
     endpoint, peek = call.admission.endpoint, call.peek
     is_chat = endpoint.format == "chat" and peek is not None and "store" not in peek.top
     if is_chat and endpoint.kind is GENERATE and not core.makers.has_files:
@@ -43,6 +45,13 @@ def routes_of(core: "Core", call: Call) -> tuple[Route, ...]:
     call.is_kept = is_kept(call.endpoint, call.top)
     ids = _ids(core, call)
     return _tied(core, call, routes, ids) if ids else routes
+
+
+def _pinned(core: "Core", routes: tuple[Route, ...], pin: str) -> tuple[Route, ...]:
+    alone = core.table.only(routes, pin)
+    if not alone:
+        raise RequestError(404, "the chosen key does not serve this model", code="not_found")
+    return alone
 
 
 def _ids(core: "Core", call: Call) -> list[str]:

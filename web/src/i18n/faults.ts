@@ -103,6 +103,11 @@ export const FAULTS: Record<string, Row> = {
     "Raise REQUEST_TIMEOUT_S, or the client's own time limit.",
     "调大 REQUEST_TIMEOUT_S，或客户端自己的时限。",
   ]),
+  cancelled: row("ended by the owner", "被所有者中止"),
+  paused: row("every key is paused", "所有密钥均已暂停", [
+    "Resume a key in the list of upstreams.",
+    "请在上游列表中恢复密钥。",
+  ]),
   shut_down: row("the proxy was shutting down", "代理正在停机"),
 };
 
