@@ -38,6 +38,7 @@ from llm_proxy.proxy.gate import Gate
 from llm_proxy.proxy.models import Catalogue
 from llm_proxy.proxy.ops import Ops
 from llm_proxy.proxy.table import Table
+from llm_proxy.readings import register_readings
 from llm_proxy.store.queries import RecordReader
 from llm_proxy.store.writer import RecordWriter
 from llm_proxy.telemetry.exposition import render
@@ -143,7 +144,7 @@ class _App:
         self._core.models = Catalogue(self._core)
         self._core.ops = Ops(
             unready=self._unready,
-            metrics=lambda: self._core.aside(render, self._metrics),
+            metrics=lambda: self._core.aside(render, self._metrics, self._metrics.read()),
             is_metrics_public=lambda: self._watcher.settings.metrics_public,
             access=lambda: self._core.access,
             allowed_origin=self._core.origin_of,
@@ -160,7 +161,14 @@ class _App:
         demo = await _start_demo(demo_sockets)
         if settings.dashboard != "off":
             self._open_site(settings)
-        self._register_readings()
+        register_readings(
+            self._metrics,
+            core=self._core,
+            server=self._server,
+            pools=self._pools,
+            writer=self._writer,
+            sink=self._sink,
+        )
         try:
             port = await self._server.listen(settings.host, settings.port)
         except OSError as error:
@@ -223,28 +231,6 @@ class _App:
         )
         self._core.site = self._site
         self._publish = self._site.feed.publish
-
-    def _register_readings(self) -> None:
-        gauge, counter = self._metrics.register_gauge, self._metrics.register_counter
-        core, writer = self._core, self._writer
-        gauge("exchanges_in_flight", "Requests being served.", lambda: core.gate.in_flight)
-        gauge(
-            "client_connections", "Open client connections.", lambda: len(self._server.connections)
-        )
-        gauge(
-            "upstream_connections",
-            "Connections to upstreams.",
-            lambda: dict(zip(("open", "idle"), self._pools.sizes(), strict=True)),
-            label="state",
-        )
-        gauge("records_queued", "Records not written yet.", lambda: writer.status().queued)
-        counter("records_dropped", "Records lost.", lambda: writer.status().dropped)
-        counter("log_lines_dropped", "Log lines lost.", lambda: self._sink.dropped)
-        counter(
-            "requests_refused_early",
-            "Requests refused before they became an exchange.",
-            lambda: core.refused_early,
-        )
 
     def _greet(self, settings: Settings, port: int, *, is_demo: bool) -> None:
         for words in (*settings.repairs, *settings.warnings):

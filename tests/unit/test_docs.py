@@ -184,7 +184,7 @@ def test_examples_in_python_and_toml_can_be_read(page: Path) -> None:
 
 def test_every_metric_and_outcome_is_explained_for_operators() -> None:
     page = text_of("docs/operations.md")
-    exposed = render(Metrics()).decode()
+    exposed = render(Metrics(), ()).decode()
     families = {
         name + ("_total" if kind == "counter" and not name.endswith("_total") else "")
         for name, kind in re.findall(r"^# TYPE llm_proxy_(\w+) (\w+)", exposed, re.MULTILINE)
@@ -192,7 +192,7 @@ def test_every_metric_and_outcome_is_explained_for_operators() -> None:
     for name in families:
         assert re.search(rf"`{name}[`{{]", page), name
     registered = re.findall(
-        r"(?:gauge|counter)\(\s*\"(\w+)\"", text_of("src/llm_proxy/app.py"), re.MULTILINE
+        r"(?:gauge|counter)\(\s*\"(\w+)\"", text_of("src/llm_proxy/readings.py"), re.MULTILINE
     )
     for name in registered:
         assert re.search(rf"`{name}(?:_total)?[`{{]", page), name

@@ -18,6 +18,9 @@ from .cooldown import limit_for
 from .limits_seen import MAX_WAIT_S, Source
 from .slot import Slot, Standing
 
+STATES = ("ready", "cooling", "refused", "no_credit", "open", "half_open", "paused")
+"""What a key may be in; see `KeyStatus`."""
+
 MAX_MODELS = 20
 """Limited models shown per key."""
 

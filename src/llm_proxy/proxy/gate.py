@@ -22,6 +22,11 @@ class Gate:
         self._queue: deque[asyncio.Future[bool]] = deque()
         self.in_flight = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return sum(not place.done() for place in self._queue)
+
     def enter(self) -> bool:
         """Take a place; False: full, `wait` for one."""
         if self.in_flight >= self._limit or self._queue:

@@ -3,7 +3,7 @@
 Imports the Prometheus library, so only `exposition.render` may import this file, and late.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
@@ -14,16 +14,16 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from .metrics import BUCKETS_MS, Histogram, Metrics, Reading
+from .metrics import Histogram, Metrics, Reading, Value
 
 _PREFIX = "llm_proxy_"
-_TOKENS = ("input", "output")
+_TOKENS = ("input", "output", "cached")
 
 
-def text_of(metrics: Metrics) -> bytes:
+def text_of(metrics: Metrics, values: Sequence[tuple[Reading, Value]]) -> bytes:
     """Return everything in the text format, with the process's memory, CPU and descriptors."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Families(metrics))
+    registry.register(Families(metrics, values))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
@@ -31,8 +31,9 @@ def text_of(metrics: Metrics) -> bytes:
 class Families(Collector):
     """All metric families of one `Metrics`, in a stable order."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, values: Sequence[tuple[Reading, Value]]) -> None:
         self._metrics = metrics
+        self._values = values
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families; called by the library at each scrape."""
@@ -60,13 +61,25 @@ class Families(Collector):
         )
         yield _counter(
             "tokens",
-            "Tokens that upstreams reported.",
+            "Tokens that upstreams reported; cached ones are a part of the input.",
             ("direction",),
             zip(
                 ((name,) for name in _TOKENS),
-                (totals.input_tokens, totals.output_tokens),
+                (totals.input_tokens, totals.output_tokens, metrics.cached_tokens),
                 strict=True,
             ),
+        )
+        yield _counter(
+            "cost_dollars",
+            "Costs of the requests whose price is known.",
+            (),
+            [((), metrics.cost_nano / 1e9)],
+        )
+        yield _counter(
+            "unpriced",
+            "Requests whose tokens are known, but not their price.",
+            (),
+            [((), metrics.unpriced)],
         )
         yield _histogram(
             "request_seconds", "From a request's arrival to its end.", metrics.total_ms
@@ -76,8 +89,13 @@ class Families(Collector):
             "From a request's arrival to the first content of its stream.",
             metrics.first_token_ms,
         )
-        for reading in metrics.readings.values():
-            yield _reading(reading)
+        yield _histogram(
+            "own_seconds",
+            "The proxy's own part of a request's time: without attempts and waits.",
+            metrics.own_ms,
+        )
+        for reading, value in self._values:
+            yield _reading(reading, value)
 
 
 def _counter(
@@ -96,19 +114,18 @@ def _histogram(name: str, help_: str, histogram: Histogram) -> Metric:
     family = HistogramMetricFamily(_PREFIX + name, help_)
     so_far = 0
     buckets: list[tuple[str, float]] = []
-    for bound, count in zip((*BUCKETS_MS, None), histogram.counts, strict=True):
+    for bound, count in zip((*histogram.bounds_ms, None), histogram.counts, strict=True):
         so_far += count
         buckets.append(("+Inf" if bound is None else repr(bound / 1000), so_far))
     family.add_metric((), buckets, histogram.sum_ms / 1000)
     return family
 
 
-def _reading(reading: Reading) -> Metric:
+def _reading(reading: Reading, value: Value) -> Metric:
     kind = CounterMetricFamily if reading.is_counter else GaugeMetricFamily
     family = kind(
         _PREFIX + reading.name, reading.help, labels=[reading.label] if reading.label else ()
     )
-    value = reading.read()
     if isinstance(value, Mapping):
         for label_value, one in value.items():
             family.add_metric([label_value], one)

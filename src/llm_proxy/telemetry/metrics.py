@@ -15,31 +15,41 @@ from llm_proxy.domain.faults import FAULTS
 from llm_proxy.domain.record import Outcome, Record
 from llm_proxy.domain.status import Totals
 from llm_proxy.domain.tally import add
+from llm_proxy.domain.usage import Usage
 
 FORMATS = ("chat", "messages", "responses", "other")
 BUCKETS_MS = (
     5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000,
 )  # fmt: skip
 """Upper bounds of the histograms: from a local refusal to the longest request allowed."""
+OWN_BUCKETS_MS = (
+    0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1_000,
+)  # fmt: skip
+"""Upper bounds for the proxy's own time: usually below a millisecond."""
 
 _CLASSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Histogram(msgspec.Struct):
-    """Counts per bucket, the last one for all that is above `BUCKETS_MS`."""
+    """Counts per bucket, the last one for all that is above `bounds_ms`."""
 
     counts: list[int]
+    bounds_ms: tuple[float, ...] = BUCKETS_MS
     sum_ms: float = 0.0
 
     def observe(self, value_ms: float) -> None:
         """Count one value."""
-        self.counts[bisect_left(BUCKETS_MS, value_ms)] += 1
+        self.counts[bisect_left(self.bounds_ms, value_ms)] += 1
         self.sum_ms += value_ms
 
 
-def _histogram() -> Histogram:
-    return Histogram([0] * (len(BUCKETS_MS) + 1))
+def _histogram(bounds_ms: tuple[float, ...] = BUCKETS_MS) -> Histogram:
+    return Histogram([0] * (len(bounds_ms) + 1), bounds_ms)
+
+
+Value = float | Mapping[str, float]
+"""Of a reading; a mapping by the values of its label."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -55,7 +65,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     name: str
     help: str
-    read: Callable[[], float | Mapping[str, float]]
+    read: Callable[[], Value]
     label: str | None
     is_counter: bool
 
@@ -71,18 +81,26 @@ class Metrics:
         answered: Attempts that answered.
         total_ms: Times of whole requests.
         first_token_ms: Times to the first content, of streams.
+        own_ms: What is left of a request's time without its attempts and their waits: ours.
+        cached_tokens: Input tokens read from a cache.
+        cost_nano: Known costs, billionths of a US dollar.
+        unpriced: Requests with known tokens but no known price.
         readings: What was registered.
     """
 
     __slots__ = (
         "answered",
+        "cached_tokens",
+        "cost_nano",
         "faults",
         "first_token_ms",
         "outcomes",
+        "own_ms",
         "readings",
         "statuses",
         "total_ms",
         "totals",
+        "unpriced",
     )
 
     def __init__(self) -> None:
@@ -93,29 +111,49 @@ class Metrics:
         self.answered = 0
         self.total_ms = _histogram()
         self.first_token_ms = _histogram()
+        self.own_ms = _histogram(OWN_BUCKETS_MS)
+        self.cached_tokens = self.cost_nano = self.unpriced = 0
         self.readings: dict[str, Reading] = {}
 
     def on_record(self, record: Record) -> None:
-        """Count a finished request; two microseconds."""
+        """Count a finished request; three microseconds."""
         add(self.totals, record)
         key = (record.format, record.outcome)
         self.outcomes[key if key in self.outcomes else ("other", record.outcome)] += 1
         self.statuses[_CLASSES.get(record.status // 100, "none")] += 1
+        own_ms = record.total_ms
         for attempt in record.attempts:
+            own_ms -= attempt.total_ms + attempt.wait_ms
             fault = attempt.fault
             if fault is None:
                 self.answered += 1
             else:
                 self.faults[fault if fault in self.faults else "other"] += 1
         self.total_ms.observe(record.total_ms)
+        self.own_ms.observe(max(0.0, own_ms))
+        usage = record.usage
+        if usage.input is not None:
+            self._count_tokens(record, usage)
         if record.first_token_ms is not None:
             self.first_token_ms.observe(record.first_token_ms)
+
+    def _count_tokens(self, record: Record, usage: Usage) -> None:
+        if usage.cache_read is not None:
+            self.cached_tokens += usage.cache_read
+        if record.cost_nano is not None:
+            self.cost_nano += record.cost_nano
+        else:
+            self.unpriced += 1
+
+    def read(self) -> list[tuple[Reading, Value]]:
+        """Return what is registered and its values now. On the event loop, whose they are."""
+        return [(reading, reading.read()) for reading in self.readings.values()]
 
     def register_gauge(
         self,
         name: str,
         help_: str,
-        read: Callable[[], float | Mapping[str, float]],
+        read: Callable[[], Value],
         *,
         label: str | None = None,
     ) -> None:
@@ -137,7 +175,7 @@ class Metrics:
         self,
         name: str,
         help_: str,
-        read: Callable[[], float | Mapping[str, float]],
+        read: Callable[[], Value],
         *,
         label: str | None = None,
     ) -> None:

@@ -27,7 +27,7 @@ def record(**given: object) -> Record:
 
 
 def scrape(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = render(metrics).decode()
+    text = render(metrics, metrics.read()).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -76,7 +76,7 @@ def test_words_from_outside_never_become_labels() -> None:
             record(format=f"f{n}", status=n * 97, model=f"canary-model-{n}", attempts=attempts)
         )
     assert len(scrape(metrics)) == before
-    assert b"canary-model" not in render(metrics)
+    assert b"canary-model" not in render(metrics, metrics.read())
     assert metrics.outcomes["other", Outcome.OK] == 50
     assert metrics.faults["other"] == 50
 
