@@ -81,6 +81,12 @@ class Families(Collector):
             (),
             [((), metrics.unpriced)],
         )
+        yield from self._times()
+        for reading, value in self._values:
+            yield _reading(reading, value)
+
+    def _times(self) -> Iterator[Metric]:
+        metrics = self._metrics
         yield _histogram(
             "request_seconds", "From a request's arrival to its end.", metrics.total_ms
         )
@@ -94,8 +100,6 @@ class Families(Collector):
             "The proxy's own part of a request's time: without attempts and waits.",
             metrics.own_ms,
         )
-        for reading, value in self._values:
-            yield _reading(reading, value)
 
 
 def _counter(
