@@ -116,12 +116,15 @@ class Metrics:
         self.readings: dict[str, Reading] = {}
 
     def on_record(self, record: Record) -> None:
-        """Count a finished request; three microseconds."""
+        """Count a finished request; a microsecond and a half."""
+        # Written out where a call would cost as much as what it does.
         add(self.totals, record)
-        key = (record.format, record.outcome)
-        self.outcomes[key if key in self.outcomes else ("other", record.outcome)] += 1
+        try:
+            self.outcomes[record.format, record.outcome] += 1
+        except KeyError:
+            self.outcomes["other", record.outcome] += 1
         self.statuses[_CLASSES.get(record.status // 100, "none")] += 1
-        own_ms = record.total_ms
+        total_ms = own_ms = record.total_ms
         for attempt in record.attempts:
             own_ms -= attempt.total_ms + attempt.wait_ms
             fault = attempt.fault
@@ -129,8 +132,13 @@ class Metrics:
                 self.answered += 1
             else:
                 self.faults[fault if fault in self.faults else "other"] += 1
-        self.total_ms.observe(record.total_ms)
-        self.own_ms.observe(max(0.0, own_ms))
+        times = self.total_ms
+        times.counts[bisect_left(BUCKETS_MS, total_ms)] += 1
+        times.sum_ms += total_ms
+        times = self.own_ms
+        times.counts[bisect_left(OWN_BUCKETS_MS, own_ms)] += 1
+        if own_ms > 0.0:  # rounding
+            times.sum_ms += own_ms
         usage = record.usage
         if usage.input is not None:
             self._count_tokens(record, usage)
