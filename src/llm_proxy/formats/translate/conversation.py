@@ -112,14 +112,12 @@ class ToolResult(msgspec.Struct):
         parts: What it says and shows.
         is_list: The client sent a list of parts, not a string.
         is_error: The tool failed.
-        is_custom: It answers a custom tool's call.
     """
 
     id: str
     parts: list[Text | Image | Document]
     is_list: bool = False
     is_error: bool = False
-    is_custom: bool = False
 
 
 Part = Text | Image | Document

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from .conversation import Conversation, Effort, Reasoning, ToolResult
+from .history import signed_blocks
 from .literal import number
 from .passage import Passage, wrong
 
@@ -193,5 +194,5 @@ def _lacks_signed_start(conversation: Conversation) -> bool:
     for turn in reversed(turns):
         if turn.role == "assistant":
             first = turn.blocks[0] if turn.blocks else None
-            return not (isinstance(first, Reasoning) and first.kind == "blocks")
+            return not (isinstance(first, Reasoning) and signed_blocks(first))
     return True

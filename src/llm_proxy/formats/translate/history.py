@@ -116,11 +116,16 @@ def to_chat(found: list[Reasoning], message: dict[str, Any], passage: Passage) -
 
 def to_messages(reasoning: Reasoning, passage: Passage) -> list[Any]:
     """Return the signed blocks a Messages upstream made, or nothing."""
-    blocks = reasoning.data if reasoning.kind == "blocks" else []
-    signed = [block for block in blocks if isinstance(block, dict) and _is_signed(block)]
+    signed = signed_blocks(reasoning)
     if not signed:
         passage.drop(reasoning.path)
     return signed
+
+
+def signed_blocks(reasoning: Reasoning) -> list[Any]:
+    """Return what a Messages upstream takes back of it."""
+    blocks = reasoning.data if reasoning.kind == "blocks" else []
+    return [block for block in blocks if isinstance(block, dict) and _is_signed(block)]
 
 
 def _is_signed(block: dict[str, Any]) -> bool:

@@ -54,7 +54,8 @@ def _chat_part(path: str, entry: dict[str, Any], passage: Passage) -> Part:
         if isinstance(inner, str):
             inner = {"url": inner}
         inner = passage.object(inner, f"{path}.image_url")
-        part = _image(inner.get("url"), f"{path}.image_url", passage, inner.get("detail"))
+        at = f"{path}.image_url"
+        part = _image(inner.get("url"), at, passage, at, inner.get("detail"))
     elif kind == "file":
         inner = passage.object(entry.get("file"), f"{path}.file")
         if inner.get("file_data") is None:
@@ -89,7 +90,8 @@ def _responses_part(path: str, entry: dict[str, Any], passage: Passage) -> Part:
     elif kind == "input_image":
         if entry.get("image_url") is None:
             raise passage.refusal(f"{path}.file_id", "(a file kept by another provider)")
-        part = _image(entry.get("image_url"), f"{path}.image_url", passage, entry.get("detail"))
+        at = f"{path}.image_url"
+        part = _image(entry.get("image_url"), at, passage, path, entry.get("detail"))
     elif kind == "input_file":
         url = entry.get("file_data") if entry.get("file_url") is None else entry.get("file_url")
         if url is None:
@@ -159,7 +161,7 @@ def _messages_image(path: str, entry: dict[str, Any], passage: Passage) -> Image
     if kind == "base64":
         return Image(_data_url(source, f"{path}.source", passage), path=path)
     if kind == "url":
-        return _image(source.get("url"), f"{path}.source.url", passage)
+        return _image(source.get("url"), f"{path}.source.url", passage, path)
     raise passage.refusal(f"{path}.source", _kind_words("source", kind))
 
 
@@ -188,12 +190,12 @@ def _data_url(source: dict[str, Any], path: str, passage: Passage) -> str:
     return f"data:{media_type};base64,{passage.text(source.get('data'), f'{path}.data')}"
 
 
-def _image(url: Any, path: str, passage: Passage, detail: Any = None) -> Image:
+def _image(url: Any, path: str, passage: Passage, owner: str, detail: Any = None) -> Image:
+    """Return the picture at `url`, which stands at `path`; `owner` is what has the detail."""
     if not isinstance(url, str):
         raise wrong(path, "an address")
     if url[:8].lower().startswith((*_ADDRESS, "data:")):
-        word = detail if isinstance(detail, str) else ""
-        return Image(url, word, path)
+        return Image(url, detail if isinstance(detail, str) else "", owner)
     raise passage.refusal(path, "that is neither an http address nor a data URL")
 
 

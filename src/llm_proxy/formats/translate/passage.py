@@ -16,11 +16,12 @@ from .names import Names
 
 _MOST_NOTES = 200
 _LONGEST_NAME = 64
-_SPOKEN = {
+SPOKEN = {
     "chat": "openai-chat-completions",
     "messages": "anthropic-messages",
     "responses": "openai-responses",
 }
+"""What refusals call the upstream's format."""
 
 
 class Passage:
@@ -87,7 +88,7 @@ class Passage:
         return RequestError(
             400,
             f"'{path}'{' ' + what if what else ''} is not supported for model "
-            f"{self.asked_model} (upstream speaks {_SPOKEN[self.context.upstream]})",
+            f"{self.asked_model} (upstream speaks {SPOKEN[self.context.upstream]})",
             code=code or "unsupported_parameter",
             param=path,
         )

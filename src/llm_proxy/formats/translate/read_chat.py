@@ -21,7 +21,8 @@ from .parts import read_chat_parts
 from .passage import Passage, wrong
 from .tools import read_chat_tools
 
-_LONGEST_USER = 256
+LONGEST_USER = 256
+"""Characters of an id of a user that Messages takes."""
 _MESSAGE = frozenset(
     (
         "role",
@@ -74,7 +75,7 @@ def read_chat(body: dict[str, Any], same: dict[str, Any], passage: Passage) -> C
         value = body.get(name)
         if value is None or name in same:
             continue
-        if isinstance(value, str) and 0 < len(value) <= _LONGEST_USER and not conversation.user:
+        if isinstance(value, str) and 0 < len(value) <= LONGEST_USER and not conversation.user:
             conversation.user = value
         elif not is_default(name, value):
             passage.ignore(name)

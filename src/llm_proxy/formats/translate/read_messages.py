@@ -98,16 +98,14 @@ def _read_turns(value: Any, conversation: Conversation, passage: Passage) -> Non
         if role == "system" and (is_over or content is None):
             continue  # shown for a turn that has passed, or only settings
         blocks: list[Block] = []
-        count = len(passage.context.notes)
         if isinstance(content, str):
             blocks.append(Text(content))
         else:
             for inner, entry in passage.objects(content, f"{path}.content"):
                 blocks += _block(inner, entry, role, conversation, passage)
-        if not blocks and role == "assistant" and len(passage.context.notes) > count:
+        if not blocks and role == "assistant" and content:
             blocks.append(Text(_OMITTED))
-        if blocks or not content:
-            conversation.turns.append(Turn(role, blocks, path))
+        conversation.turns.append(Turn(role, blocks, path))
 
 
 def _block(

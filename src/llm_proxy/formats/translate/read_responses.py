@@ -9,7 +9,7 @@ from .effort import read_level
 from .literal import number
 from .parts import read_responses_parts
 from .passage import Passage, wrong
-from .read_chat import read_schema
+from .read_chat import LONGEST_USER, read_schema
 from .tools import read_responses_tools
 
 _ECHOED = (
@@ -79,8 +79,10 @@ def read_responses(body: dict[str, Any], same: dict[str, Any], passage: Passage)
     if body.get("store") is True:
         passage.change("store")
     user = body.get("user")
-    if isinstance(user, str) and 0 < len(user) <= 256:
+    if isinstance(user, str) and len(user) <= LONGEST_USER:
         conversation.user = user
+    elif user is not None:
+        passage.ignore("user")
     return conversation
 
 
@@ -173,7 +175,6 @@ def _output(path: str, item: dict[str, Any], passage: Passage) -> ToolResult:
         read_responses_parts("" if output is None else output, f"{path}.output", passage),
         is_list=isinstance(output, list),
         is_error=item.get("status") == "incomplete",
-        is_custom=item.get("type") == "custom_tool_call_output",
     )
 
 

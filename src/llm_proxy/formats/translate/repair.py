@@ -40,7 +40,7 @@ def _named(*words: str) -> re.Pattern[str]:
 
 # fmt: off
 _FIELDS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
-    "output_config.effort": (("messages",),          _named("output_config.effort", "effort")),
+    "output_config.effort": (("messages",),          _named("output_config.effort", "output_config", "effort")),
     "reasoning_effort":     (("chat",),              _named("reasoning_effort")),
     "reasoning":            (("chat", "responses"),  _named("reasoning", "reasoning.effort", "reasoning.summary")),
     "thinking":             (("chat", "messages"),   _named("thinking", "thinking.type", "thinking.adaptive",
@@ -60,8 +60,10 @@ _FIELDS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
     "user":                 (("responses",),         _named("user")),
     "metadata.user_id":     (("messages",),          _named("metadata.user_id", "user_id")),
     "strict":               (("chat", "messages", "responses"), _named("strict")),
+    "messages.reasoning":   (("chat",),              _named("reasoning_content", "reasoning_details", "reasoning")),
 }
 # fmt: on
+_HISTORY = ("reasoning_content", "reasoning", "reasoning_details")
 _NEVER = re.compile(
     r"json_schema|response_format|text\.format|output_config\.format", re.IGNORECASE
 )
@@ -118,6 +120,14 @@ def _remove(top: dict[str, Any], path: str) -> bool:
     return True
 
 
+def _remove_thinking(top: dict[str, Any]) -> bool:
+    """Remove it, and the level that only goes with it."""
+    done = _remove(top, "thinking")
+    if done:
+        _remove(top, "output_config.effort")
+    return done
+
+
 def _remove_strict(top: dict[str, Any]) -> bool:
     """Remove the tools' strictness, which only Responses wants to be said."""
     done = False
@@ -129,6 +139,15 @@ def _remove_strict(top: dict[str, Any]) -> bool:
                 tool["strict"] = False
             else:
                 del inner["strict"]
+    return done
+
+
+def _remove_history(top: dict[str, Any]) -> bool:
+    """Remove earlier reasoning, which came from another upstream that wants it back."""
+    done = False
+    for message in top.get("messages") or []:
+        for name in _HISTORY:
+            done = message.pop(name, None) is not None or done
     return done
 
 
@@ -145,6 +164,8 @@ def _remove_include(top: dict[str, Any]) -> bool:
 
 
 _SPECIAL: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "thinking": _remove_thinking,
     "strict": _remove_strict,
     "include": _remove_include,
+    "messages.reasoning": _remove_history,
 }

@@ -4,8 +4,10 @@ Results of tools follow their calls directly, all in one turn, before anything e
 says: the strictest format wants it so, and the others do not mind.
 """
 
-from .conversation import Block, Conversation, Text, ToolCall, ToolResult, Turn
-from .passage import Passage, wrong
+from llm_proxy.domain.errors import RequestError
+
+from .conversation import Block, Conversation, Document, Image, Text, ToolCall, ToolResult, Turn
+from .passage import SPOKEN, Passage, wrong
 
 REMINDER = "<system-reminder>\n{}\n</system-reminder>"
 """How a system message amid a conversation looks as a user's text."""
@@ -36,6 +38,25 @@ def settle_turns(conversation: Conversation, passage: Passage) -> None:
         last = conversation.system.pop()
         conversation.turns = [Turn("user", last.blocks, last.path)]
         passage.change("input" if passage.context.client == "responses" else "messages")
+
+
+def note_hints(conversation: Conversation, passage: Passage) -> None:
+    """Note the cache hints that the OpenAI formats have no place for.
+
+    Those of a Messages client have been noted where they were read; Messages has a place for all.
+    """
+    for turn in (*conversation.system, *conversation.turns):
+        for block in turn.blocks:
+            parts = block.parts if isinstance(block, ToolResult) else [block]
+            for part in parts:
+                if not isinstance(part, Text | Image | Document):
+                    continue
+                if part.cache is not None:
+                    passage.ignore("cache_control")
+                if part.mark is not None and (
+                    passage.context.upstream == "chat" or turn.role != "user"
+                ):
+                    passage.ignore("prompt_cache_breakpoint")
 
 
 def _is_results(turn: Turn) -> bool:
@@ -86,4 +107,15 @@ def is_prefill(turn: Turn) -> bool:
     """Return whether a last turn is the beginning of an answer that is to be continued."""
     return turn.role == "assistant" and not any(
         isinstance(block, ToolCall) for block in turn.blocks
+    )
+
+
+def prefill_refusal(passage: Passage) -> RequestError:
+    """Return the answer to a conversation whose last turn the upstream cannot continue."""
+    return RequestError(
+        400,
+        f"'messages' must end with a user turn for model {passage.asked_model} "
+        f"(upstream speaks {SPOKEN[passage.context.upstream]})",
+        code="unsupported_parameter",
+        param="messages",
     )

@@ -24,7 +24,7 @@ from .conversation import (
 from .literal import dump_text, number
 from .passage import Passage, said
 from .tools import custom_description, input_schema
-from .turns import REMINDER, is_prefill, text_of
+from .turns import REMINDER, is_prefill, note_hints, prefill_refusal, text_of
 
 _ERROR = "Error: "
 _STREAM_USAGE = {"stream_options": {"include_usage": True}}
@@ -35,6 +35,7 @@ def write_chat(conversation: Conversation, passage: Passage) -> dict[str, Any]:
     knobs = passage.knobs
     if not passage.host_is_openai:
         narrow(conversation)  # few servers know `allowed_tools`
+    note_hints(conversation, passage)
     body: dict[str, Any] = {"messages": _messages(conversation, passage)}
     body.update(_tools(conversation, passage))
     if conversation.max_tokens is not None:
@@ -183,8 +184,6 @@ def result_text(text: str, result: ToolResult) -> str:
 
 
 def _content(parts: list[Part], passage: Passage) -> Any:
-    if any(part.mark is not None for part in parts):
-        passage.ignore("prompt_cache_breakpoint")
     if all(isinstance(part, Text) for part in parts):
         return "\n\n".join(part.text for part in parts if isinstance(part, Text))
     return [_part(part, passage) for part in parts]
@@ -258,7 +257,7 @@ def _prefill(conversation: Conversation, body: dict[str, Any], passage: Passage)
         return
     style = passage.knobs.prefill
     if style == "refuse":
-        raise passage.refusal("messages", "that end with an assistant turn to be continued")
+        raise prefill_refusal(passage)
     passage.context.prefill = "".join(
         block.text for block in last.blocks if isinstance(block, Text)
     )

@@ -20,7 +20,7 @@ from .literal import number
 from .parts import is_address
 from .passage import Passage, said
 from .tools import NO_INPUT
-from .turns import is_prefill, text_of
+from .turns import is_prefill, note_hints, prefill_refusal, text_of
 from .write_chat import result_text
 
 _SECRET = "reasoning.encrypted_content"  # noqa: S105 - the name of something asked for
@@ -30,14 +30,21 @@ _SMALLEST_LIMIT = 16
 
 def write_responses(conversation: Conversation, passage: Passage) -> dict[str, Any]:
     """Return the body for a Responses upstream, after what `request.py` puts first."""
+    note_hints(conversation, passage)
     body: dict[str, Any] = {}
     leading = [turn for turn in conversation.system if text_of(turn)]
     if len(leading) == 1:
         body["instructions"] = text_of(leading[0])
         leading = []
     items = [_developer(turn) for turn in leading]
+    custom = {
+        block.id
+        for turn in conversation.turns
+        for block in turn.blocks
+        if isinstance(block, ToolCall) and block.is_custom
+    }
     for turn in conversation.turns:
-        items += _turn_items(turn, passage)
+        items += _turn_items(turn, custom, passage)
     body["input"] = items
     _refuse_prefill(conversation, passage)
     body.update(_tools(conversation, passage))
@@ -52,7 +59,7 @@ def write_responses(conversation: Conversation, passage: Passage) -> dict[str, A
     reasoning = effort.to_responses(conversation.effort)
     if reasoning:
         body["reasoning"] = reasoning
-    if reasoning or passage.context.client == "messages":
+    if passage.context.client == "messages" or reasoning.get("effort", "none") != "none":
         include.append(_SECRET)
     if conversation.top_logprobs is not None:
         include.append(_LOGPROBS)
@@ -110,7 +117,7 @@ def _refuse_prefill(conversation: Conversation, passage: Passage) -> None:
     if passage.context.client != "messages" or not conversation.turns:
         return
     if is_prefill(conversation.turns[-1]):
-        raise passage.refusal("messages", "that end with an assistant turn to be continued")
+        raise prefill_refusal(passage)
 
 
 def _developer(turn: Turn) -> dict[str, Any]:
@@ -121,14 +128,18 @@ def _message(role: str, content: Any) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": content}
 
 
-def _turn_items(turn: Turn, passage: Passage) -> list[Any]:
+def _turn_items(turn: Turn, custom: set[str], passage: Passage) -> list[Any]:
     if turn.role == "system":
         return [_developer(turn)] if text_of(turn) else []
     if turn.role == "assistant":
         return _assistant_items(turn, passage)
-    found = [_output(block, passage) for block in turn.blocks if isinstance(block, ToolResult)]
+    found = [
+        _output(block, passage, is_custom=block.id in custom)
+        for block in turn.blocks
+        if isinstance(block, ToolResult)
+    ]
     parts = [
-        _part(block, passage)
+        _part(block)
         for block in turn.blocks
         if (isinstance(block, Text) and block.text) or isinstance(block, Image | Document)
     ]
@@ -169,7 +180,7 @@ def _call(call: ToolCall, passage: Passage) -> dict[str, Any]:
     }
 
 
-def _output(result: ToolResult, passage: Passage) -> dict[str, Any]:
+def _output(result: ToolResult, passage: Passage, *, is_custom: bool) -> dict[str, Any]:
     output: Any
     if result.is_list:
         parts = [part for part in result.parts if not isinstance(part, Text) or part.text]
@@ -177,18 +188,18 @@ def _output(result: ToolResult, passage: Passage) -> dict[str, Any]:
             first = parts[0].text if parts and isinstance(parts[0], Text) else ""
             told = Text(result_text(first, result))
             parts = [told, *(parts[1:] if first else parts)]
-        output = [_part(part, passage) for part in parts] or ""
+        output = [_part(part) for part in parts] or ""
     else:
         text = "".join(part.text for part in result.parts if isinstance(part, Text))
         output = result_text(text, result)
     return {
-        "type": "custom_tool_call_output" if result.is_custom else "function_call_output",
+        "type": "custom_tool_call_output" if is_custom else "function_call_output",
         "call_id": passage.names.call(result.id),
         "output": output,
     }
 
 
-def _part(part: Part, passage: Passage) -> dict[str, Any]:
+def _part(part: Part) -> dict[str, Any]:
     written: dict[str, Any]
     if isinstance(part, Text):
         written = {"type": "input_text", "text": part.text}
@@ -205,8 +216,6 @@ def _part(part: Part, passage: Passage) -> dict[str, Any]:
             written["filename"] = part.title or "document.pdf"
     if part.mark is not None:
         written["prompt_cache_breakpoint"] = part.mark
-    if part.cache is not None:
-        passage.ignore("cache_control")
     return written
 
 
