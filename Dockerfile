@@ -32,3 +32,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["llm-proxy", "health"]
 ENTRYPOINT ["llm-proxy"]
+# Some platforms refuse an image without a command.
+CMD ["serve"]

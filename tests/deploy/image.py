@@ -17,6 +17,10 @@ BASE = "python:3.13-slim"
 SUITE = "trixie"
 """The Debian whose own Python is that of BASE."""
 STEP_TIMEOUT_S = 600
+DESCRIPTIONS = frozenset(
+    {"LABEL", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+)
+"""Instructions that change no file."""
 
 
 class Step(NamedTuple):
@@ -91,7 +95,7 @@ class Stage:
             self.run(step.text)
         elif step.name == "COPY":
             self._copy(step.text.split(), context, others)
-        elif step.name in {"LABEL", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT"}:
+        elif step.name in DESCRIPTIONS:
             self.settings[step.name] = step.text
         else:
             raise AssertionError(f"an instruction nobody knows here: {step}")
