@@ -136,6 +136,7 @@ CLIENT_GONE         = Fault("client_gone",           0, _NEVER,   _M.NONE,    _A
 DEADLINE            = Fault("deadline",            504, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.UNKNOWN, "the request's time is used up")
 CANCELLED           = Fault("cancelled",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the request was ended by the proxy's owner")
 PAUSED              = Fault("paused",              503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.NONE,    "every key that could serve this is paused by the proxy's owner")
+KEYS_BUSY           = Fault("keys_busy",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.NONE,    "every key that could serve this serves as many requests as it may")
 SHUT_DOWN           = Fault("shut_down",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the proxy is shutting down")
 # fmt: on
 

@@ -56,6 +56,7 @@ class Upstream(msgspec.Struct, frozen=True):
         message_auth: How a key goes up on Messages paths: `x-api-key` or `bearer`.
         beta_deny: `anthropic-beta` values never sent here.
         knobs: How it wants requests that are translated for it.
+        max_concurrency: Attempts each of its keys may serve at once; 0 = any number.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Upstream(msgspec.Struct, frozen=True):
     message_auth: str = "x-api-key"
     beta_deny: tuple[str, ...] = ()
     knobs: Knobs = Knobs()
+    max_concurrency: int = 0
 
     @property
     def authority(self) -> str:

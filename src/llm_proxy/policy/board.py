@@ -28,6 +28,7 @@ from .breaker import HALF_OPEN
 from .budget import Budget
 from .cooldown import limit_for, prune
 from .limits_seen import Advice
+from .queue import Queue, offer
 from .retry import RetryConfig
 from .slot import Address, Slot, Standing
 
@@ -50,24 +51,36 @@ class Board:
     Attributes:
         budget: The process's retries in progress.
         config: The numbers.
+        queue: Who waits for a place at keys that are full.
     """
 
-    __slots__ = ("_addresses", "_by_identity", "_kept", "_slots", "budget", "config")
+    __slots__ = (
+        "_addresses",
+        "_by_identity",
+        "_kept",
+        "_leaving",
+        "_slots",
+        "budget",
+        "config",
+        "queue",
+    )
 
     def __init__(self, targets: Iterable[Target], *, config: RetryConfig | None = None) -> None:
         self.config = config if config is not None else RetryConfig()
         self.budget = Budget(self.config)
+        self.queue = Queue()
         self._slots: dict[str, Slot] = {}
         self._by_identity: dict[Identity, Slot] = {}
         self._addresses: dict[str, Address] = {}
         self._kept: dict[int, tuple[Sequence[Target], list[Slot]]] = {}
+        self._leaving: dict[Identity, Slot] = {}
         self.reconfigure(targets)
 
     def reconfigure(self, targets: Iterable[Target], *, config: RetryConfig | None = None) -> None:
         """Take over new targets, and numbers where given; what is known of those that stay stays."""
         if config is not None:
             self.config = self.budget.config = config
-        old_slots, old_addresses = self._by_identity, self._addresses
+        old_slots, old_addresses = self._leaving | self._by_identity, self._addresses
         self._slots, self._by_identity, self._addresses = {}, {}, {}
         self._kept.clear()
         for target in targets:
@@ -83,17 +96,27 @@ class Board:
             slot.suspect()
             self._slots[target.id] = slot
             self._by_identity.setdefault(identity, slot)
+            offer(slot)
+        self._leaving = {
+            identity: slot
+            for identity, slot in old_slots.items()
+            if identity not in self._by_identity
+            and slot.max_in_flight
+            and (slot.in_flight or slot.line)
+        }
 
     def slot(self, target: Target) -> Slot:
         """Return what is known about `target`.
 
         A target of an earlier configuration finds its successor; one that is gone gets a slot
-        of its own that nobody else sees, so that what is learnt from it is forgotten.
+        of its own that nobody else sees, so that what is learnt from it is forgotten. Only where
+        it may not serve any number of attempts, those who still ask it share it to their end.
         """
         slot = self._slots.get(target.id)
         if slot is not None and slot.target is target:
             return slot
-        slot = self._by_identity.get(_identity(target))
+        identity = _identity(target)
+        slot = self._by_identity.get(identity) or self._leaving.get(identity)
         if slot is not None:
             return slot
         return Slot(target, Address(target.upstream.address))
@@ -303,6 +326,8 @@ class Board:
             slot.is_probing = False
         if probe & ADDRESS_PROBE:
             slot.address.is_probing = False
+        if slot.line:
+            offer(slot)
 
     def _suspect_address(self, slot: Slot) -> None:
         """Bring the flags up to date of all who share the slot's address."""

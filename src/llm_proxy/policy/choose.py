@@ -6,16 +6,16 @@ Ranks, best first:
    target of higher priority is clean: the way back into service;
 2. clean targets, then spent ones; those of an address that has just failed this request come
    after both of other addresses;
-3. doubtful ones: half-open, limited by guess, open, dead. As a retry they need the budget;
-4. targets this request has tried already, after their pause; within the budget;
-5. waiting for the soonest ban that was told, if that fits the request.
+3. waiting in line for a place, where clean or spent ones are left that are only full;
+4. doubtful ones: half-open, limited by guess, open, dead. As a retry they need the budget;
+5. targets this request has tried already, after their pause; within the budget;
+6. waiting in line where these are full, too;
+7. waiting for the soonest ban that was told, if that fits the request.
 
-Within a rank: priority, then those that need no translation, then (if the prompt's prefix is worth a cache) rendezvous hashing, else
-fewest in flight per weight, ties at random by weight. Speed is no criterion: a target that fails
-fast would look best.
+Who of a rank is asked is decided in `best.py`.
 
-Paused targets are asked by nobody. Told bans are always honoured. Guesses only order: while any target may be asked at all, they
-never leave a request without one.
+Paused targets are asked by nobody, full ones by nobody more. Told bans are always honoured.
+Guesses only order: while any target may be asked at all, they never leave a request without one.
 
 Budget: choose, begin and succeeded together ≤ 5 µs where nothing was learnt (measured: 2.5 µs
 with 2 targets, 4.2 with 20; a prefix to keep together costs 0.3 µs per target more).
@@ -27,15 +27,13 @@ import msgspec
 
 from llm_proxy.domain.target import Target
 
-from .affinity import prefix_of, score, weighted
+from .best import NOBODY, best
 from .board import Board
+from .queue import Ticket
 from .slot import Slot, Standing
 
 FOREVER = float("inf")
-NOBODY: frozenset[str] = frozenset()
-CROWD = 8
-"""Attempts in flight from which on a target that has twice the load of another is crowded; fewer
-are no load for any provider, and worth less than its cache."""
+DOWN = (Standing.OPEN, Standing.DEAD)
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -54,25 +52,40 @@ class Pick(msgspec.Struct, frozen=True):
     standing: Standing = Standing.CLEAN
 
 
-class Wait(msgspec.Struct, frozen=True, gc=False):
+class Wait(msgspec.Struct, frozen=True):
     """Ask again at `until`, loop time.
 
     Attributes:
         until: Loop time, at most the time the request may wait.
-        why: `limit` (a told ban ends) or `back-off`.
+        why: `limit` (a told ban ends), `back-off` or `place` (all that are left are full).
         is_retry: Whether it counts against the retry budget.
+        ticket: Calls when a place is free, which may be before `until`; None = no place is
+            waited for.
     """
 
     until: float
     why: str
     is_retry: bool = False
+    ticket: Ticket | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Nobody has a place: stand in line.
+
+    Attributes:
+        slots: Whose.
+        back_at: Loop time from which one that rests may be asked again; infinite = none rests.
+    """
+
+    slots: list[Slot]
+    back_at: float
 
 
 class Nothing(msgspec.Struct, frozen=True, gc=False):
     """Nobody can be asked in time.
 
     Attributes:
-        why: `all limited`, `budget` or `no target left`.
+        why: `all limited`, `full`, `budget` or `no target left`.
         soonest: Loop time at which the first ban ends; None = there is none.
     """
 
@@ -112,10 +125,11 @@ def choose(
     waited_s: float = 0.0,
     may_doubt: bool = True,
     may_ask_down: bool = True,
+    may_line_up: bool = True,
     is_granted: bool = False,
     affinity: bytes | None = None,
     second: frozenset[str] = NOBODY,
-) -> Pick | Wait | Nothing:
+) -> Pick | Wait | Line | Nothing:
     """Choose among `candidates`, at least one.
 
     Args:
@@ -129,6 +143,7 @@ def choose(
         waited_s: Seconds this request has waited already.
         may_doubt: Whether doubtful and tried targets may be asked.
         may_ask_down: Whether untried targets that are open or dead may be asked.
+        may_line_up: Whether there is time to wait for a place at targets that are full.
         is_granted: Whether the retry budget has been asked already.
         affinity: A digest of the prompt's prefix, at least 8 bytes, or None.
         second: Ids of targets that come behind others of their priority that stand as well.
@@ -139,12 +154,12 @@ def choose(
             if slot.is_suspect:
                 break
         else:
-            return Pick(_best(slots, rng, affinity, second).target, "healthy")
-    left = _sort(slots, model, now, past)
-    if not may_ask_down:
-        left.leave_out_down()
+            return Pick(best(slots, rng, affinity, second).target, "healthy")
+    left = _sort(slots, model, now, past, may_ask_down=may_ask_down)
     if (pick := _untried(left, rng, affinity, second)) is not None:
         return pick
+    if left.full and may_line_up:
+        return left.line(left.full)
     is_first = past is None or past.is_first
     is_free = is_first or is_granted
     is_denied = False
@@ -152,6 +167,8 @@ def choose(
         pick, is_denied = _doubtful(board, left, now, rng, second, is_free=is_free)
         if pick is not None:
             return Pick(pick.target, pick.why, not is_first, pick.standing)
+        if left.full_doubtful and may_line_up:
+            return left.line(left.full + left.full_doubtful)
     latest = min(deadline, now + board.config.max_wait_s - waited_s)
     return _wait(board, left, now=now, latest=latest, may_doubt=may_doubt, is_denied=is_denied)
 
@@ -163,30 +180,71 @@ class _Left:
         probes: Half-open ones.
         wanted: Untried clean and spent ones, by rank: the address has failed, spent.
         doubtful: Other untried ones, by rank: standing, the address has failed.
+        full: Untried clean and spent ones that have no place.
+        full_doubtful: Other ones that have no place, tried ones included.
         ready: Tried ones whose pause is over, by rank likewise.
         pausing: Tried ones and the loop times at which their pauses end.
         bans: Loop times at which bans end.
         clean_bans: Those of them behind which an untried target without any doubt waits.
     """
 
-    __slots__ = ("bans", "clean_bans", "doubtful", "pausing", "probes", "ready", "wanted")
+    __slots__ = (
+        "bans",
+        "clean_bans",
+        "doubtful",
+        "full",
+        "full_doubtful",
+        "pausing",
+        "probes",
+        "ready",
+        "wanted",
+    )
 
     def __init__(self) -> None:
         self.probes: list[Slot] = []
         self.wanted: dict[tuple[bool, Standing], list[Slot]] = {}
         self.doubtful: dict[tuple[Standing, bool], list[Slot]] = {}
+        self.full: list[Slot] = []
+        self.full_doubtful: list[Slot] = []
         self.ready: dict[tuple[Standing, bool], list[Slot]] = {}
         self.pausing: list[tuple[float, Slot]] = []
         self.bans: list[float] = []
         self.clean_bans: list[float] = []
 
-    def leave_out_down(self) -> None:
-        """Forget the doubtful ones that are open or dead."""
-        for rank in [rank for rank in self.doubtful if rank[0] in (Standing.OPEN, Standing.DEAD)]:
-            del self.doubtful[rank]
+    def add(
+        self,
+        slot: Slot,
+        standing: Standing,
+        *,
+        has_failed: bool,
+        is_tried: bool,
+        may_probe: bool,
+        may_ask_down: bool,
+    ) -> None:
+        """Take in one that may be asked now, if it has a place."""
+        is_wanted = not is_tried and standing <= Standing.SPENT
+        if standing in DOWN and not (is_tried or may_ask_down):
+            return
+        if slot.is_full:
+            (self.full if is_wanted else self.full_doubtful).append(slot)
+        elif is_tried:
+            self.ready.setdefault((standing, has_failed), []).append(slot)
+        elif is_wanted:
+            self.wanted.setdefault((has_failed, standing), []).append(slot)
+        elif standing is Standing.HALF_OPEN and may_probe:
+            self.probes.append(slot)
+        else:
+            self.doubtful.setdefault((standing, has_failed), []).append(slot)
+
+    def line(self, slots: list[Slot]) -> Line:
+        """Return the line of `slots`."""
+        ends = [until for until, _ in self.pausing]
+        return Line(slots, min(self.bans + ends, default=FOREVER))
 
 
-def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left:
+def _sort(
+    slots: list[Slot], model: str, now: float, past: Past | None, *, may_ask_down: bool
+) -> _Left:
     left = _Left()
     is_first = past is None or past.is_first
     past = past or Past()
@@ -198,7 +256,6 @@ def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left
         if again_at == FOREVER or (again_at is None and address in past.done_addresses):
             continue
         standing = slot.standing(model, now)
-        has_failed = address in past.failed_addresses
         if standing is Standing.BANNED:
             until = max(slot.banned_until(model), again_at or 0.0)
             left.bans.append(until)
@@ -206,14 +263,15 @@ def _sort(slots: list[Slot], model: str, now: float, past: Past | None) -> _Left
                 left.clean_bans.append(until)
         elif again_at is not None and again_at > now:
             left.pausing.append((again_at, slot))
-        elif again_at is not None:
-            left.ready.setdefault((standing, has_failed), []).append(slot)
-        elif standing <= Standing.SPENT:
-            left.wanted.setdefault((has_failed, standing), []).append(slot)
-        elif standing is Standing.HALF_OPEN and is_first:
-            left.probes.append(slot)
         else:
-            left.doubtful.setdefault((standing, has_failed), []).append(slot)
+            left.add(
+                slot,
+                standing,
+                has_failed=address in past.failed_addresses,
+                is_tried=again_at is not None,
+                may_probe=is_first,
+                may_ask_down=may_ask_down,
+            )
     return left
 
 
@@ -225,9 +283,9 @@ def _untried(
     standing = Standing.CLEAN
     if left.wanted:
         rank = min(left.wanted)
-        wanted, standing = _best(left.wanted[rank], rng, affinity, second), rank[1]
+        wanted, standing = best(left.wanted[rank], rng, affinity, second), rank[1]
     if left.probes:
-        probe = _best(left.probes, rng, None, second)
+        probe = best(left.probes, rng, None, second)
         if wanted is None or probe.priority <= wanted.priority:
             return Pick(probe.target, "probe", standing=Standing.HALF_OPEN)
     if wanted is None:
@@ -252,7 +310,7 @@ def _doubtful(
         if not ranks:
             continue
         rank = min(ranks)
-        slot = _best(ranks[rank], rng, None, second)
+        slot = best(ranks[rank], rng, None, second)
         if is_free or board.budget.allows(slot.tokens, now):
             return Pick(slot.target, why, standing=rank[0]), False
         is_denied = True
@@ -282,55 +340,8 @@ def _wait(
     fitting = [wait for wait in waits if wait.until < latest]
     if fitting:
         return min(fitting, key=lambda wait: wait.until)
+    if left.full or (may_doubt and left.full_doubtful):
+        return Nothing("full", soonest)
     if soonest is not None and not is_denied and not left.pausing:
         return Nothing("all limited", soonest)
     return Nothing("budget" if is_denied else "no target left", soonest)
-
-
-def _best(
-    slots: list[Slot],
-    rng: Callable[[], float],
-    affinity: bytes | None,
-    second: frozenset[str],
-) -> Slot:
-    """Return the best of equals: by priority, then prefix or load, ties at random by weight."""
-    if second:
-        slots = _first_hand(slots, second)
-    if len(slots) == 1:
-        return slots[0]
-    if affinity is not None:
-        return _fittest(slots, prefix_of(affinity))
-    lowest = min([slot.order for slot in slots])
-    equals = [slot for slot in slots if slot.order == lowest]
-    if len(equals) == 1:
-        return equals[0]
-    point = rng() * sum([slot.weight for slot in equals])
-    for slot in equals:
-        point -= slot.weight
-        if point < 0.0:
-            return slot
-    return equals[-1]
-
-
-def _first_hand(slots: list[Slot], second: frozenset[str]) -> list[Slot]:
-    """Return those of the highest priority that are not second, if there are any."""
-    first = min([slot.priority for slot in slots])
-    equals = [slot for slot in slots if slot.priority == first]
-    return [slot for slot in equals if slot.target.id not in second] or equals
-
-
-def _fittest(slots: list[Slot], prefix: int) -> Slot:
-    """Return the target of the highest priority that has the prefix in its cache.
-
-    One that is crowded while another idles is passed over: many clients of one agent all begin
-    alike, and a key that they drive into its limit serves none of them well.
-    """
-    first = min([slot.priority for slot in slots])
-    equals = [slot for slot in slots if slot.priority == first]
-    if max([slot.in_flight for slot in equals]) >= CROWD:
-        bound = 2 * min([slot.in_flight / slot.weight for slot in equals])
-        equals = [s for s in equals if s.in_flight < CROWD or s.in_flight / s.weight <= bound]
-    weight = equals[0].weight
-    if all(slot.weight == weight for slot in equals):
-        return max(equals, key=lambda slot: score(slot.seed, prefix))
-    return max(equals, key=lambda slot: weighted(score(slot.seed, prefix), slot.weight))

@@ -15,6 +15,7 @@ from llm_proxy.domain.faults import (
     CONTENT_FILTERED,
     CONTEXT_TOO_LONG,
     DEADLINE,
+    KEYS_BUSY,
     OVERLOADED,
     PAUSED,
     RATE_LIMITED,
@@ -88,6 +89,8 @@ def last_word(
         index = len(faults) - 1 - faults[::-1].index(RATE_LIMITED) if telling else None
     elif not faults and all(slot.is_paused for slot in slots):
         fault = PAUSED
+    elif not faults and reason == "full":
+        fault = KEYS_BUSY
     elif not faults or reason == "deadline":
         fault = DEADLINE
     else:
@@ -154,6 +157,8 @@ def _retry_after_s(
     fault: Fault, told: Advice | None, slots: Sequence[Slot], model: str, now: float
 ) -> float | None:
     """Return whole seconds until asking again makes sense."""
+    if fault is KEYS_BUSY:
+        return 1.0
     if fault is OVERLOADED and told is not None:
         return float(max(1, ceil(told.wait_s)))
     if fault is not OVERLOADED and fault.mark not in (Mark.RATE, Mark.QUOTA):

@@ -20,12 +20,15 @@ from collections.abc import Callable, Sequence
 from llm_proxy.domain.faults import Fault, Mark
 from llm_proxy.domain.target import Target
 
+from .best import NOBODY
 from .board import NO_PROBE, Board
-from .choose import NOBODY, Nothing, Past, Pick, Wait, choose
+from .choose import Line, Nothing, Past, Pick, Wait, choose
 from .last_word import LastWord, last_word
 from .limits_seen import Advice
+from .queue import offer
 from .retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_fault
 from .slot import Standing
+from .waiting import Waiting, pass_on
 
 
 class Plan:
@@ -34,7 +37,6 @@ class Plan:
     Attributes:
         attempts: Connections tried or requests written so far.
         faults: How attempts ended, oldest first.
-        waited_s: Seconds waited between attempts.
     """
 
     __slots__ = (
@@ -59,11 +61,10 @@ class Plan:
         "_pick",
         "_probe",
         "_second",
-        "_wait",
-        "_wait_at",
+        "_waited_s",
+        "_waiting",
         "attempts",
         "faults",
-        "waited_s",
     )
 
     def __init__(
@@ -115,8 +116,8 @@ class Plan:
         self._current: Target | None = None
         self._probe = NO_PROBE
         self._pick: Pick | None = None
-        self._wait: Wait | None = None
-        self._wait_at = 0.0
+        self._waited_s = waited_s
+        self._waiting: Waiting | None = None
         self._end: GiveUp | None = None
         self._is_committed = False
         self._is_granted = False
@@ -125,7 +126,11 @@ class Plan:
         self._is_last = is_last
         self.attempts = 0
         self.faults: list[Fault] = []
-        self.waited_s = waited_s
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds waited so far."""
+        return self._waited_s if self._waiting is None else self._waiting.waited_s
 
     def next(self, now: float, rng: Callable[[], float]) -> Pick | Wait | GiveUp:
         """Return what to do now. Asking twice changes nothing."""
@@ -133,13 +138,12 @@ class Plan:
             return self._end
         if now >= self._deadline:
             return self._give_up("deadline")
-        wait = self._wait
-        if wait is not None:
-            if now < wait.until:
+        waiting, held = self._waiting, None
+        if waiting is not None and (wait := waiting.wait) is not None:
+            if waiting.is_on(now):
                 return wait
-            self.waited_s += now - self._wait_at
-            self._wait = None
-            self._is_granted = True
+            held = waiting.book(now)
+            self._is_granted = self._is_granted or wait.ticket is None
         chosen = choose(
             self._board,
             self._candidates,
@@ -151,30 +155,32 @@ class Plan:
             waited_s=self.waited_s,
             may_ask_down=self._is_last,
             may_doubt=not self._is_single_shot,
+            may_line_up=waiting is None or waiting.may_line_up(),
             is_granted=self._is_granted,
             affinity=self._affinity,
             second=self._second,
         )
         if isinstance(chosen, Pick):
+            if held is not None:
+                pass_on(held, self._board.slot(chosen.target))
             self._pick = chosen
             return chosen
+        pass_on(held, None)
         if isinstance(chosen, Nothing):
             return self._give_up(chosen.why)
-        self._wait, self._wait_at = self._queue_up(chosen, now), now
-        return self._wait
+        return self._wait(chosen, now, rng)
 
-    def _queue_up(self, wait: Wait, now: float) -> Wait:
-        """Take a place among those who pause, or who wait for the same ban."""
-        budget = self._board.budget
-        if wait.is_retry:
+    def _wait(
+        self, step: Wait | Line, now: float, rng: Callable[[], float]
+    ) -> Pick | Wait | GiveUp:
+        waiting = self._waiting
+        if waiting is None:
+            waiting = self._waiting = Waiting(self._board, self._waited_s)
+            if isinstance(step, Line) and not waiting.may_line_up():
+                return self.next(now, rng)
+        if isinstance(step, Wait) and step.is_retry:
             self._backoffs += 1
-            budget.pause(wait.until)
-            return wait
-        behind_s = budget.queue(wait.until, now) * self._config.wake_gap_s
-        longest = now + self._config.max_wait_s - self.waited_s
-        spare_s = min(self._deadline, longest) - wait.until
-        # Half of the time that is left is for the attempt.
-        return Wait(wait.until + min(behind_s, spare_s / 2), wait.why)
+        return waiting.begin(step, now, self._deadline)
 
     def began(self, target: Target, now: float) -> None:
         """Count an attempt that starts."""
@@ -182,6 +188,8 @@ class Plan:
         self._counted += 1
         self._current = target
         self._probe = self._board.begin(target, self._model, now)
+        if self._waiting is not None:
+            self._waiting.leave_line()
         pick, self._pick = self._pick, None
         self._is_granted = False
         if pick is None:
@@ -189,7 +197,8 @@ class Plan:
         if pick.is_retry:
             self._start_retry(target, now)
         elif pick.why == "last resort":
-            self._is_single_shot = self._is_hopeless(target, pick.standing)
+            slot = self._board.slot(target)
+            self._is_single_shot = slot.is_hopeless(pick.standing, self._model)
 
     def replayed(self) -> None:
         """Count a request that was written a second time within the attempt.
@@ -273,6 +282,7 @@ class Plan:
             past.is_first = True
         past.tried[target.id] = FOREVER
         self._pick = None
+        offer(self._board.slot(target))
 
     def gone(self, target: Target) -> None:
         """End the attempt without a verdict: the client left."""
@@ -295,7 +305,8 @@ class Plan:
                 continue
             if target.upstream.address in past.done_addresses:
                 continue
-            if self._board.slot(target).standing(self._model, now) <= Standing.SPENT:
+            slot = self._board.slot(target)
+            if not slot.is_full and slot.standing(self._model, now) <= Standing.SPENT:
                 return True
         return False
 
@@ -313,6 +324,8 @@ class Plan:
         )
 
     def _give_up(self, reason: str) -> GiveUp:
+        if self._waiting is not None:
+            self._waiting.leave_line()
         self._end = GiveUp(reason)
         return self._end
 
@@ -328,16 +341,6 @@ class Plan:
             past.failed_addresses.add(target.upstream.address)
         if verdict.is_address_done:
             past.done_addresses.add(target.upstream.address)
-
-    def _is_hopeless(self, target: Target, standing: Standing) -> bool:
-        """Whether an outage is so certain that one attempt must do.
-
-        Then retries would only multiply it. A first guess at a limit is not that certain.
-        """
-        if standing is not Standing.GUESSED:
-            return True
-        limit = self._board.slot(target).limits.get(self._model)
-        return limit is not None and limit.guesses > 1
 
     def _start_retry(self, target: Target, now: float) -> None:
         self._is_retrying = True

@@ -61,6 +61,11 @@ class RetryConfig(msgspec.Struct, frozen=True):
     breaker_rest_cap_s: float = 8.0
     """Longest rest: a recovered upstream is back within 30 s even under light traffic."""
 
+    line_s: float = 5.0
+    """All waiting of one request for a place at keys that are full; as long as for a place in the
+    process (`MAX_CONCURRENCY`): a burst passes within that."""
+    line_size: int = 1000
+    """Most requests that wait for a place; each of more would get none in time."""
     wake_gap_s: float = 0.02
     """Between requests that waited for the same ban: about what an answer takes that renews it."""
     budget_per_attempt: float = 0.1
@@ -76,7 +81,7 @@ class GiveUp(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         reason: `committed`, `attempts`, `deadline`, `not repeatable`, `all limited`,
-            `budget`, `no target left`, or the fault's name.
+            `full`, `budget`, `no target left`, or the fault's name.
     """
 
     reason: str

@@ -6,12 +6,16 @@ where something was learnt.
 
 from collections import deque
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from llm_proxy.domain.target import Target
 
 from .affinity import seed_of
 from .breaker import CLOSED, OPEN, Breaker
 from .cooldown import Death, Limit
+
+if TYPE_CHECKING:
+    from .queue import Ticket
 
 RECENT = 60
 """Attempts shown per key on the page."""
@@ -64,11 +68,15 @@ class Slot:
         breaker: Counts failures of (upstream, key).
         death: Whether the key is rejected or out of credit.
         failures: Since start, limits included.
+        held: Places held for requests that were called out of the line.
         in_flight: Attempts under way.
+        is_full: Whether it serves as many attempts as it may, those with a place held included.
         is_paused: Whether the owner has paused it: it is asked by nobody.
         is_probing: Whether a probe is in flight.
         is_suspect: False = clean for every model, nothing else needs to be read.
         limits: By model.
+        line: Who waits for a place, oldest first.
+        max_in_flight: Attempts it may serve at once; 0 = any number.
         order: Priority and load in one number: the lowest is asked first.
         priority: Lower is asked first.
         rate_limited: Since start.
@@ -85,11 +93,15 @@ class Slot:
         "breaker",
         "death",
         "failures",
+        "held",
         "in_flight",
+        "is_full",
         "is_paused",
         "is_probing",
         "is_suspect",
         "limits",
+        "line",
+        "max_in_flight",
         "order",
         "priority",
         "rate_limited",
@@ -106,11 +118,15 @@ class Slot:
         self.breaker = Breaker()
         self.death = Death()
         self.failures = 0
+        self.held = 0
         self.in_flight = 0
+        self.is_full = False
         self.is_paused = False
         self.is_probing = False
         self.is_suspect = False
         self.limits: dict[str, Limit] = {}
+        self.line: deque[Ticket] = deque()
+        self.max_in_flight = 0
         self.order = 0.0
         self.rate_limited = 0
         self.recent: deque[int] = deque(maxlen=RECENT)
@@ -124,16 +140,27 @@ class Slot:
         self.weight = target.upstream.weight
         self.priority = target.upstream.priority
         self.seed = seed_of(target.id)
+        self.max_in_flight = target.upstream.max_concurrency
+        self.is_full = False
         self.weigh()
 
     def weigh(self) -> None:
-        """Bring `order` up to date with `in_flight`."""
+        """Bring `order` and `is_full` up to date with `in_flight`."""
         self.order = self.priority * PRIORITY_STEP + self.in_flight / self.weight
+        if self.max_in_flight:
+            self.is_full = self.in_flight + self.held >= self.max_in_flight
+            self.suspect()
+
+    def hold(self, places: int) -> None:
+        """Hold so many places more."""
+        self.held += places
+        self.weigh()
 
     def suspect(self) -> None:
         """Bring `is_suspect` up to date with what is known."""
         self.is_suspect = (
             bool(self.limits)
+            or self.is_full
             or self.is_paused
             or self.death.cause is not None
             or self.breaker.until is not None
@@ -182,6 +209,16 @@ class Slot:
         if self.death.cause is not None or own is not CLOSED or shared is not CLOSED:
             return Standing.HALF_OPEN
         return Standing.CLEAN
+
+    def is_hopeless(self, standing: Standing, model: str) -> bool:
+        """Whether an outage is so certain that one attempt must do.
+
+        Then retries would only multiply it. A first guess at a limit is not that certain.
+        """
+        if standing is not Standing.GUESSED:
+            return True
+        limit = self.limits.get(model)
+        return limit is not None and limit.guesses > 1
 
     def back_at(self, model: str, now: float) -> float:
         """Return the loop time from which nothing speaks against asking it for `model`."""

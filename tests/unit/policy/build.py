@@ -26,6 +26,7 @@ def upstream(
     weight: float = 1.0,
     priority: int = 0,
     secret: str = "sk",
+    max_concurrency: int = 0,
 ) -> Upstream:
     return Upstream(
         name=name,
@@ -38,6 +39,7 @@ def upstream(
         ),
         weight=weight,
         priority=priority,
+        max_concurrency=max_concurrency,
     )
 
 

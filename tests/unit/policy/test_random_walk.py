@@ -19,6 +19,7 @@ from llm_proxy.domain.faults import (
     DEADLINE,
     FAULTS,
     KEY_REJECTED,
+    KEYS_BUSY,
     OVERLOADED,
     QUOTA,
     RATE_LIMITED,
@@ -33,12 +34,14 @@ from llm_proxy.policy.board import Board
 from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.policy.limits_seen import Advice
 from llm_proxy.policy.plan import Plan
+from llm_proxy.policy.queue import Ticket
 from llm_proxy.policy.retry import GiveUp, RetryConfig
-from llm_proxy.policy.slot import Standing
+from llm_proxy.policy.slot import Slot, Standing
 
 from .build import targets, upstream
 
 HAIR = 1e-6
+SPENT = Standing.SPENT
 
 
 class Ending(NamedTuple):
@@ -66,6 +69,8 @@ class Request:
         began: Since when.
         ends: When and how the attempt will end, where that is planned.
         wake: Until when it waits.
+        ticket: What it stands in line with.
+        since: Since when it stands there.
         asked: Attempts so far.
         waited_s: All waiting so far.
         is_committed: Content has reached its client.
@@ -80,6 +85,8 @@ class Request:
         self.began = 0.0
         self.ends: tuple[float, Ending] | None = None
         self.wake = inf
+        self.ticket: Ticket | None = None
+        self.since = 0
         self.asked = 0
         self.waited_s = 0.0
         self.is_committed = False
@@ -117,6 +124,7 @@ class World:
         self.live: list[Request] = []
         self.told: dict[tuple[str, str], float] = {}
         self.plan_ending = plan_ending
+        self.tickets = 0
         self.picks: list[float] = []
         self.ends: list[str] = []
 
@@ -155,12 +163,19 @@ class World:
         assert self.now < request.deadline
         if isinstance(step, Wait):
             assert self.now < step.until <= request.deadline
-            assert request.asked or not self.offered(request.model)
+            usable = self.offered(request.model)
+            if step.why == "place":  # rather than one that others have found failing
+                slots = [self.board.slot(target) for target in usable]
+                usable = [s.target for s in slots if s.standing(request.model, self.now) <= SPENT]
+            assert request.asked or not usable
             request.wake = step.until
-            request.waited_s += step.until - self.now
-            assert request.waited_s <= self.board.config.max_wait_s + HAIR
+            request.began = self.now
+            assert request.waited_s + step.until - self.now <= self.board.config.max_wait_s + HAIR
+            if step.ticket is not None:
+                self._line_up(request, step.ticket)
             return
         assert isinstance(step, Pick)
+        request.ticket = None
         assert self.told.get((step.target.id, request.model), 0.0) <= self.now
         request.asked += 1
         assert request.asked <= self.board.config.max_retries + 1
@@ -170,6 +185,16 @@ class World:
         if self.plan_ending is not None:
             ending = self.plan_ending(step.target.id)
             request.ends = (self.now + ending.took_s, ending)
+
+    def _line_up(self, request: Request, ticket: Ticket) -> None:
+        def on_call() -> None:
+            request.wake = self.now  # it is heard, and answered a moment later
+
+        if ticket is not request.ticket:
+            self.tickets += 1
+            request.since = self.tickets
+        request.ticket = ticket
+        ticket.on_call = on_call
 
     def finish(self, request: Request, fault: Fault | None, advice_s: float | None = None) -> None:
         """End a request's attempt."""
@@ -201,6 +226,8 @@ class World:
         """Let the client hang up, wherever its request is."""
         if request.target is not None:
             request.plan.gone(request.target)
+        if request.ticket is not None:
+            request.ticket.leave()
         self._end(request, "gone")
 
     def advance(self, seconds: float) -> None:
@@ -214,6 +241,7 @@ class World:
             self.now = max(self.now, at)
             if request.target is None:
                 request.wake = inf
+                request.waited_s += self.now - request.began
                 self.ask(request)
             elif self.now >= request.deadline:
                 self.finish(request, DEADLINE)
@@ -222,22 +250,44 @@ class World:
         self.now = until
 
     def offered(self, model: str) -> list[Target]:
-        """Return the targets that no provider has forbidden."""
-        return [t for t in self.targets if self.told.get((t.id, model), 0.0) <= self.now]
+        """Return the targets that no provider has forbidden and that have a place."""
+        return [
+            t
+            for t in self.targets
+            if self.told.get((t.id, model), 0.0) <= self.now and not self.board.slot(t).is_full
+        ]
 
-    def reload(self) -> None:
-        """Read the same configuration again."""
+    def reload(self, upstreams: list[Upstream] | None = None) -> None:
+        """Read the configuration again, the same or another one."""
+        self.upstreams = upstreams or self.upstreams
         self.targets = targets(*self.upstreams)
         self.board.reconfigure(self.targets)
+
+    def check_places(self, slot: Slot) -> None:
+        """Check that a limit holds, that no place is lost, and who gets the next one."""
+        if not slot.max_in_flight:
+            assert not slot.held
+            assert not slot.line
+            return
+        assert slot.in_flight + slot.held <= slot.max_in_flight
+        called = [r for r in self.live if r.ticket is not None and r.ticket.place is slot]
+        assert slot.held == len(called)
+        waiting = [ticket for ticket in slot.line if not ticket.is_over]
+        assert slot.is_full or not waiting, "nobody waits beside a free place"
+        since = [r.since for ticket in waiting for r in self.live if r.ticket is ticket]
+        assert since == sorted(since), "who came first is called first"
 
     def _check_giving_up(self, request: Request, step: GiveUp) -> None:
         if step.reason == "deadline":
             assert self.now >= request.deadline
             return
         if not request.asked:
-            assert step.reason == "all limited"
+            assert step.reason in ("all limited", "full")
             assert not self.offered(request.model), "no guess takes the last target away"
             word = request.plan.last_word(self.now)
+            if step.reason == "full":
+                assert (word.fault, word.retry_after_s) == (KEYS_BUSY, 1.0)
+                return
             soonest = min(self.told[t.id, request.model] for t in self.targets)
             assert word.fault is RATE_LIMITED
             assert word.retry_after_s is not None
@@ -275,22 +325,42 @@ ANY_FAULT = st.sampled_from(
 )
 ADVICE_S = st.none() | st.floats(0.01, 12) | st.floats(0.01, 4000)
 SHORT_S = st.floats(0, 3) | st.floats(0, 40)
+Layout = list[tuple[int, float, int, str | None, int]]
 LAYOUT = st.lists(
     st.tuples(
         st.integers(1, 3),  # keys
         st.sampled_from([1.0, 0.3, 5.0]),  # weight
         st.sampled_from([0, 0, 0, 1]),  # priority
         st.sampled_from([None, None, None, "shared.test"]),  # host
+        st.just(0),  # attempts at once
     ),
     min_size=1,
     max_size=5,
 )
+LIMITED = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.sampled_from([1.0, 0.3, 5.0]),
+        st.sampled_from([0, 0, 0, 1]),
+        st.sampled_from([None, None, None, "shared.test"]),
+        st.sampled_from([1, 1, 2, 3, 0]),
+    ),
+    min_size=1,
+    max_size=4,
+)
 
 
-def upstreams_of(layout: list[tuple[int, float, int, str | None]]) -> list[Upstream]:
+def upstreams_of(layout: Layout) -> list[Upstream]:
     return [
-        upstream("abcde"[n], keys=keys, weight=weight, priority=priority, host=host)
-        for n, (keys, weight, priority, host) in enumerate(layout)
+        upstream(
+            "abcde"[n],
+            keys=keys,
+            weight=weight,
+            priority=priority,
+            host=host,
+            max_concurrency=at_once,
+        )
+        for n, (keys, weight, priority, host, at_once) in enumerate(layout)
     ]
 
 
@@ -299,10 +369,10 @@ class Walk(RuleBasedStateMachine):
 
     world: World
 
-    @initialize(layout=LAYOUT, max_retries=st.integers(0, 4), seed=st.integers(0, 1 << 32))
-    def begin(
-        self, layout: list[tuple[int, float, int, str | None]], max_retries: int, seed: int
-    ) -> None:
+    @initialize(
+        layout=LAYOUT | LIMITED, max_retries=st.integers(0, 4), seed=st.integers(0, 1 << 32)
+    )
+    def begin(self, layout: Layout, max_retries: int, seed: int) -> None:
         self.world = World(upstreams_of(layout), seed=seed, max_retries=max_retries)
 
     @rule(
@@ -372,6 +442,7 @@ class Walk(RuleBasedStateMachine):
         for target in world.targets:
             slot = world.board.slot(target)
             assert slot.in_flight == flying.count(target.id)
+            world.check_places(slot)
             assert 0 <= slot.tokens <= world.board.config.budget_cap
             for model in ("m", "n"):
                 told = world.told.get((target.id, model), 0.0)
@@ -392,8 +463,9 @@ class Walk(RuleBasedStateMachine):
         assert world.board.budget.running == 0
         for target in world.targets:
             slot = world.board.slot(target)
-            counts = (slot.in_flight, slot.is_probing, slot.address.is_probing)
-            assert counts == (0, False, False)
+            counts = (slot.in_flight, slot.held, slot.is_probing, slot.address.is_probing)
+            assert counts == (0, 0, False, False)
+        assert world.board.queue.size == 0
         self.whatever_works_again_is_back_soon()
         for target in world.targets:
             slot = world.board.slot(target)
@@ -460,7 +532,7 @@ def price_of_an_outage(world: World, per_second: float) -> float:
     seed=st.integers(0, 1 << 32),
 )
 def test_when_everything_fails_a_request_costs_one_attempt_and_few_look_whether_it_is_over(
-    layout: list[tuple[int, float, int, str | None]],
+    layout: Layout,
     fault: Fault,
     per_second: int,
     took_s: float,
@@ -490,7 +562,7 @@ def test_keys_that_are_all_limited_are_not_tried_by_all_requests_whenever_a_gues
     seed=st.integers(0, 1 << 32),
 )
 def test_limits_that_keep_coming_make_nobody_wait_more_than_ten_seconds_in_all(
-    layout: list[tuple[int, float, int, str | None]],
+    layout: Layout,
     waits_s: list[float],
     gap_s: float,
     time_s: float,
@@ -516,7 +588,7 @@ def test_limits_that_keep_coming_make_nobody_wait_more_than_ten_seconds_in_all(
     seed=st.integers(0, 1 << 32),
 )
 def test_a_target_that_works_again_is_back_within_thirty_seconds_at_a_request_per_four(
-    layout: list[tuple[int, float, int, str | None]],
+    layout: Layout,
     fault: Fault,
     which: int,
     outage_s: float,
@@ -548,7 +620,7 @@ def test_a_target_that_works_again_is_back_within_thirty_seconds_at_a_request_pe
     seed=st.integers(0, 1 << 32),
 )
 def test_the_first_request_behind_an_outage_of_everything_is_answered_by_its_first_attempt(
-    layout: list[tuple[int, float, int, str | None]],
+    layout: Layout,
     faults: list[Fault],
     gaps: list[float],
     seed: int,

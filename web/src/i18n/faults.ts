@@ -108,6 +108,10 @@ export const FAULTS: Record<string, Row> = {
     "Resume a key in the list of upstreams.",
     "请在上游列表中恢复密钥。",
   ]),
+  keys_busy: row("every key is busy", "所有密钥都已满载", [
+    "Raise max_concurrency of the upstream, or add a key.",
+    "调大该上游的 max_concurrency，或增加密钥。",
+  ]),
   shut_down: row("the proxy was shutting down", "代理正在停机"),
 };
 

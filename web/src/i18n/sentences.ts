@@ -46,6 +46,7 @@ export const FAULT_SENTENCES: Record<string, string> = {
   "the proxy is shutting down": "代理正在停机",
   "the request was ended by the proxy's owner": "请求被代理的所有者终止",
   "every key that could serve this is paused by the proxy's owner": "能用的密钥都被代理的所有者暂停了",
+  "every key that could serve this serves as many requests as it may": "能用的密钥都已达到并发上限",
   "an internal error": "内部错误",
 };
 
