@@ -19,6 +19,7 @@ from logging import getLogger
 from typing import Any
 
 from llm_proxy import __version__
+from llm_proxy.alarms import Alarms
 from llm_proxy.compose import config_of, limits_of, redactor_of, say
 from llm_proxy.config.prices import PriceBook
 from llm_proxy.config.settings import Settings
@@ -140,6 +141,7 @@ class _App:
             on_bug=self._on_bug,
             makers=Makers(self._writer.remember),
         )
+        self._alarms = Alarms(self._core, self._watcher, self._writer)
         self._server = Server(loop, self._wheel, self._core, limits_of(settings))
         self._core.models = Catalogue(self._core)
         self._core.ops = Ops(
@@ -225,7 +227,7 @@ class _App:
             totals=self.totals,
             writer=self._writer,
             reader=self._reader,
-            control=Controls(self._core, self._watcher),
+            control=Controls(self._core, self._watcher, self._alarms),
             started_at_ms=self._started_at_ms,
             is_draining=lambda: self._server.is_draining,
         )
@@ -254,6 +256,7 @@ class _App:
         self._tasks.start(models.keep_fresh())
         self._tasks.start(self._pools.warm())
         self._tasks.start(self._save_state())
+        self._tasks.start(self._alarms.keep_watch())
         if self._core.site is not None:
             self._site.prepare()
         if self._watcher.settings.config_path is not None:

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from logging import DEBUG, WARNING, getLogger
+from urllib.parse import parse_qsl, urlsplit
 
 from llm_proxy.config.access import FILE
 from llm_proxy.config.settings import Settings
@@ -14,6 +15,8 @@ from llm_proxy.policy.retry import RetryConfig
 from llm_proxy.proxy.core import Config
 
 LOG = getLogger("llm_proxy")
+MIN_SECRET = 16
+"""Shorter parts of an address are words, such as `webhook`."""
 OWN_DESCRIPTORS = 64
 """For the store, the log, the listener and what the runtime opens."""
 
@@ -25,7 +28,17 @@ def redactor_of(settings: Settings) -> Redactor:
         secrets += [key.secret for key in upstream.keys if key.secret is not None]
         if upstream.proxy is not None:
             secrets.append(upstream.proxy)
+    if settings.alert_webhook_url is not None:
+        secrets += _secrets_of(settings.alert_webhook_url.reveal())
     return Redactor(secrets)
+
+
+def _secrets_of(address: str) -> list[Secret]:
+    """Return what is secret in an address that is secret as a whole: all behind its host."""
+    parts = urlsplit(address)
+    values = [value for _, value in parse_qsl(parts.query)]
+    found = {address.partition(parts.netloc)[2], *parts.path.split("/"), *values}
+    return [Secret(text) for text in found if len(text) >= MIN_SECRET]
 
 
 def config_of(settings: Settings) -> Config:

@@ -3,10 +3,11 @@
 import asyncio
 import time
 
+from llm_proxy.alarms import Alarms
 from llm_proxy.config.settings import NAMES, NEED_RESTART
 from llm_proxy.config.show import shown, upstream_lines
 from llm_proxy.config.watch import Watcher
-from llm_proxy.dashboard.shapes import InFlight, KeyTest, SettingShown, SettingsShown
+from llm_proxy.dashboard.shapes import AlertTest, InFlight, KeyTest, SettingShown, SettingsShown
 from llm_proxy.proxy.core import Core
 from llm_proxy.proxy.exchange import Exchange
 
@@ -16,9 +17,10 @@ BY_OWNER = "cancelled on the page"
 class Controls:
     """Reads and steers the running proxy; on the event loop, from memory."""
 
-    __slots__ = ("_core", "_watcher")
+    __slots__ = ("_alarms", "_core", "_watcher")
 
-    def __init__(self, core: Core, watcher: Watcher) -> None:
+    def __init__(self, core: Core, watcher: Watcher, alarms: Alarms) -> None:
+        self._alarms = alarms
         self._core = core
         self._watcher = watcher
 
@@ -53,6 +55,10 @@ class Controls:
         took_ms = (time.monotonic() - began) * 1000
         text = self._core.redactor.text(found.text)
         return KeyTest(found.level != "FAIL", round(took_ms, 1), [(found.level, text)])
+
+    async def test_alert(self) -> AlertTest:
+        """Send a test alert and say what became of it."""
+        return await self._alarms.test()
 
     def settings(self) -> SettingsShown:
         """Return the effective configuration, secrets masked."""

@@ -1,6 +1,6 @@
 """What stands behind the page in its unit tests: records in a list, and orders that are noted."""
 
-from llm_proxy.dashboard.shapes import InFlight, KeyTest, SettingShown, SettingsShown
+from llm_proxy.dashboard.shapes import AlertTest, InFlight, KeyTest, SettingShown, SettingsShown
 from llm_proxy.domain.filter import Filter
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.tally import Tally, fault_counts
@@ -88,6 +88,10 @@ class FakeControl:
     async def test_key(self, target_id: str) -> KeyTest | None:
         self.orders.append(f"test {target_id}")
         return KeyTest(True, 12.5, [("ok", "accepted")]) if target_id in self.keys else None
+
+    async def test_alert(self) -> AlertTest:
+        self.orders.append("test alert")
+        return AlertTest(False, "ALERT_WEBHOOK_URL is not set")
 
     def settings(self) -> SettingsShown:
         setting = SettingShown("PROXY_URL", "https://a.example/v1", "environment", False)

@@ -10,10 +10,12 @@ import math
 import re
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from llm_proxy.domain.errors import ConfigError
+from llm_proxy.domain.secret import Secret
 
 FORMATS = ("chat", "messages", "responses")
 """What an upstream can speak."""
@@ -216,6 +218,24 @@ class Origins(msgspec.Struct, frozen=True):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError("holds something that is no origin (scheme://host, no path)")
         return ("*",) if "*" in origins else tuple(dict.fromkeys(origins))
+
+
+class WebAddress(msgspec.Struct, frozen=True):
+    """An address to post to, secret as a whole."""
+
+    example: str
+    says: str = "`https://…` or `http://…`"
+    says_zh: str = "`https://…` 或 `http://…`"
+
+    def parse(self, text: str) -> Secret:
+        try:
+            parts = urlsplit(text)
+            is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_good = False
+        if not is_good or not text.isascii() or re.search(r"[\s\x00-\x1f]", text):
+            raise ValueError("is no http address")
+        return Secret(text)
 
 
 class Special(msgspec.Struct, frozen=True):

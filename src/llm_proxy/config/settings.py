@@ -23,6 +23,7 @@ from .kinds import (
     Seconds,
     Special,
     Switch,
+    WebAddress,
     Whole,
 )
 from .prices import OwnPrice
@@ -308,6 +309,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     中文：日志格式：供人阅读，或每行一个 JSON 对象。
     """
 
+    alert_webhook_url: Annotated[
+        Secret | None, WebAddress("https://open.feishu.cn/open-apis/bot/v2/hook/your-token")
+    ] = None
+    """Where alerts are posted: a key is refused or out of credit, an upstream is down, records are
+    being lost, and the end of each. The whole address is treated as a secret.
+
+    中文：告警推送地址：密钥被拒或欠费、上游故障、记录丢失及其恢复时推送。整个地址按机密处理。
+    """
+
+    alert_webhook_format: Annotated[
+        str,
+        Choice(("auto", "json", "feishu", "dingtalk", "wecom", "telegram", "slack"), "json", {}),
+    ] = "auto"
+    """The shape the receiver understands; `auto` goes by the address's host, `json` is plain.
+
+    中文：推送格式；`auto` 按地址的主机名判断，`json` 为通用格式。
+    """
+
     # --- What follows from them; no settings of their own.
     upstreams: tuple[Upstream, ...] = ()
     """Where requests can go, keys included."""
@@ -344,36 +363,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-DERIVED = frozenset(
-    {
-        "upstreams",
-        "prices",
-        "access_keys",
-        "has_new_key",
-        "config_path",
-        "repairs",
-        "warnings",
-        "origins",
-    }
-)
+DERIVED = frozenset((
+    "upstreams", "prices", "access_keys", "has_new_key", "config_path", "repairs", "warnings",
+    "origins",
+))  # fmt: skip
 """Fields that no variable sets."""
 
 NAMES = tuple(name for name in Settings.__struct_fields__ if name not in DERIVED)
 """Every setting, in the order of the reference page."""
 
-NEED_RESTART = frozenset(
-    {
-        "host",
-        "port",
-        "data_dir",
-        "max_connections",
-        "workers",
-        "database_url",
-        "redis_url",
-        "dashboard",
-        "log_level",
-        "log_format",
-        "retention_days",
-    }
-)
+NEED_RESTART = frozenset((
+    "host", "port", "data_dir", "max_connections", "workers", "database_url", "redis_url",
+    "dashboard", "log_level", "log_format", "retention_days",
+))  # fmt: skip
 """Settings that a reload cannot change: their sockets, files and threads are made at the start."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from llm_proxy.domain.price import Terms
 from llm_proxy.domain.secret import AccessKey, Secret
@@ -17,6 +18,8 @@ def shown(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if name == "outbound_proxy":
         return shown_proxy(value) if value is not None else ""
+    if name == "alert_webhook_url":
+        return "" if value is None else f"{value.reveal().partition('://')[0]}://{_host(value)}/…"
     if name == "my_access_key":
         return ",".join(_word(key) for key in settings.access_keys)
     if name in {"proxy_formats", "proxy_models"}:
@@ -25,6 +28,10 @@ def shown(settings: Settings, name: str) -> str:
     if name in {"model_map", "model_fallbacks"}:
         return ",".join(f"{left}={right}" for left, right in value)
     return _word(value)
+
+
+def _host(address: Secret) -> str:
+    return urlsplit(address.reveal()).hostname or ""
 
 
 def _word(value: Any) -> str:
@@ -85,6 +92,8 @@ def upstream_lines(upstream: Upstream) -> Iterator[str]:
     if upstream.headers:  # names only: a value may be a secret
         yield f"  headers   {', '.join(name for name, _ in upstream.headers)}"
     yield f"  weight    {upstream.weight:g}, priority {upstream.priority}"
+    if upstream.max_concurrency:
+        yield f"  at once   {upstream.max_concurrency} requests per key"
     limits = upstream.timeouts
     yield (
         f"  timeouts  connect {limits.connect_s:g} s, answer {limits.upstream_s:g} s, first token "

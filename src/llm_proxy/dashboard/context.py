@@ -16,7 +16,7 @@ from llm_proxy.store.queries import FaultRow
 from llm_proxy.store.search import Found
 
 from .events import Feed
-from .shapes import InFlight, KeyTest, SettingsShown
+from .shapes import AlertTest, InFlight, KeyTest, SettingsShown
 
 
 class History(Protocol):
@@ -52,6 +52,9 @@ class Control(Protocol):
 
     async def test_key(self, target_id: str) -> KeyTest | None:
         """Ask a key's upstream whether it accepts it; None = there is no such key."""
+
+    async def test_alert(self) -> AlertTest:
+        """Send a test alert and say what became of it."""
 
     def settings(self) -> SettingsShown:
         """Return the effective configuration, secrets masked."""

@@ -49,6 +49,7 @@ class Orders:
             Route("/api/in-flight/{id}/cancel", self.cancel, methods=["POST"]),
             Route(key, self.act, methods=["POST"]),
             Route("/api/settings", self.settings),
+            Route("/api/alerts/test", self.test_alert, methods=["POST"]),
             Route("/api/playground", self.playground, methods=["POST"]),
         ]
 
@@ -89,6 +90,11 @@ class Orders:
         """Answer `GET /api/settings`."""
         self._gate.owner(request)
         return json_answer(self._context.control.settings())
+
+    async def test_alert(self, request: Request) -> Response:
+        """Answer `POST /api/alerts/test`."""
+        self._gate.owner(request)
+        return json_answer(await self._context.control.test_alert())
 
     async def playground(self, request: Request) -> Response:
         """Answer `POST /api/playground`: by the proxy itself, as the owner's own request."""

@@ -104,6 +104,10 @@ OPERATIONS = (
         refusals=(400, 401, 403, 404, 415, 429),
     ),
     Operation(
+        "post", "/api/alerts/test", "Send a test alert", shapes.AlertTest,
+        refusals=(401, 403, 429),
+    ),
+    Operation(
         "get", "/api/settings", "Effective settings, secrets masked", shapes.SettingsShown,
         refusals=(401, 403, 429),
     ),

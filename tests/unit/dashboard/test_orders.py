@@ -9,6 +9,7 @@ ORDERS = [
     "/api/upstreams/upstream-1/keys/key-1/pause",
     "/api/upstreams/upstream-1/keys/key-1/test",
     "/api/in-flight/01K/cancel",
+    "/api/alerts/test",
 ]
 
 
