@@ -63,9 +63,9 @@ async def test_an_outage_of_everything_is_told_to_everybody_and_hardly_multiplie
         await crowd.ask(400)
         for provider in (both.a, both.b):
             await break_(provider)
-        learning = await crowd.ask(800)
+        learning = await crowd.ask(600)
         learnt = both.seen()
-        got = await crowd.ask(2_000)
+        got = await crowd.ask(1_200)
         assert {one.status for one in [*learning, *got]} == {status}
         asked = sum(one.attempts for one in got)
         if break_ is not _refuse:  # else no provider sees them

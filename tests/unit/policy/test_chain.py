@@ -183,3 +183,21 @@ def test_a_late_first_token_is_worth_a_move_to_another_model() -> None:
     chain.next(0.0, middle)
     chain.began(ONE[0], 0.0)
     assert chain.has_alternative(1.0)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a breaker belongs to a target, and every answer of the other model closes it",
+)
+def test_a_model_that_stays_down_is_not_asked_by_every_request_again_and_again() -> None:
+    board = Board(ONE)
+    asked = [0] * 40
+    for request in range(40):
+        lines, end, _ = play(
+            chain_of(board, ONE),
+            lambda model, _: SERVER_ERROR if model == "big" else None,
+            now=float(request),
+        )
+        assert end == "answered"
+        asked[request] = lines.count("big at a/key-1")
+    assert sum(asked[20:]) <= 1.2 * 20
