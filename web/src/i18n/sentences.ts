@@ -41,6 +41,7 @@ export const FAULT_SENTENCES: Record<string, string> = {
   "the upstream's stream broke off": "上游的流中途断开",
   "the upstream's stream fell silent": "上游的流中途停顿",
   "the upstream reported an error within its stream": "上游在流中报错",
+  "the stream that was to continue a broken one did not follow it": "续写中断的流时，内容对不上",
   "the client hung up": "客户端已离开",
   "the request's time is used up": "请求的总时限已到",
   "the proxy is shutting down": "代理正在停机",
