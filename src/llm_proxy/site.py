@@ -12,6 +12,7 @@ from llm_proxy.controls import Controls
 from llm_proxy.dashboard.context import DashboardContext
 from llm_proxy.dashboard.events import Feed
 from llm_proxy.domain.status import Totals
+from llm_proxy.key_report import KeyReport
 from llm_proxy.net.asgi import run_asgi
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.net.loop import Tasks, wall_ms
@@ -113,6 +114,7 @@ def open_site(
     """Return the page, ready to serve."""
     now = settings.settings
 
+    feed = Feed()
     context = DashboardContext(
         mode=now.dashboard,
         access_keys=lambda: core.config.access_keys,
@@ -124,13 +126,13 @@ def open_site(
         monotonic=time.monotonic,
         totals=totals,
         store_status=writer.status,
-        upstreams=lambda: core.board.statuses(loop.time()),
+        upstreams=KeyReport(core, feed.records).upstreams,
         in_flight=lambda: core.gate.in_flight,
         is_draining=is_draining,
         generation=lambda: settings.generation,
         history=reader,
         control=control,
-        feed=Feed(),
+        feed=feed,
         repairs=now.repairs,
         warnings=now.warnings,
     )

@@ -236,3 +236,22 @@ async def test_settings_show_where_values_come_from_and_no_secret(world: World) 
     }
     text = json.dumps(world.page("/api/settings"))
     assert all(secret not in text for secret in (*KEYS, world.proxy.access_key))
+
+
+async def test_a_key_shows_what_its_provider_says_is_left_and_how_fast_it_is(world: World) -> None:
+    limits = [
+        ("x-ratelimit-remaining-requests", "29999"),
+        ("x-ratelimit-limit-requests", "30000"),
+        ("x-ratelimit-reset-requests", "2s"),
+        ("x-ratelimit-remaining-tokens", "1499"),
+    ]
+    world.provider.reply(event_stream(chat_events("one two"), headers=limits))
+    await order(world, "key-2", "pause")
+    for _ in range(2):
+        await world.stream("chat")
+    (pool,) = world.page("/api/upstreams")["upstreams"]
+    assert pool["keys"][0]["quota"] == {
+        "requests": {"left": 29999, "limit": 30000, "reset_s": 2.0},
+        "tokens": {"left": 1499, "limit": None, "reset_s": None},
+    }
+    assert 0 < pool["keys"][0]["first_token_ms"] < 5_000

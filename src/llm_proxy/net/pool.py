@@ -32,7 +32,12 @@ DISTRUST_S = 600.0
 
 
 class Pool:
-    """The connections of one target."""
+    """The connections of one target.
+
+    Attributes:
+        target: Whom they lead to.
+        last_fields: Header fields of its last answer, names in lower case; not to be changed.
+    """
 
     __slots__ = (
         "_all",
@@ -43,6 +48,7 @@ class Pool:
         "_loop",
         "_resting",
         "_wheel",
+        "last_fields",
         "target",
     )
 
@@ -57,6 +63,7 @@ class Pool:
         self._resting: deque[UpstreamConnection] = deque()
         self._is_closed = False
         self._distrusted_until = 0.0
+        self.last_fields: dict[bytes, bytes] = {}
         self.target = target
 
     def take(self) -> UpstreamConnection | None:

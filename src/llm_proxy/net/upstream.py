@@ -44,7 +44,13 @@ class AnswerSink(Protocol):
 
 
 class Home(Protocol):
-    """Where a connection goes when it is free."""
+    """Where a connection goes when it is free.
+
+    Attributes:
+        last_fields: Set to the header fields of each answer.
+    """
+
+    last_fields: dict[bytes, bytes]
 
     def put(self, connection: "UpstreamConnection") -> None:
         """Take it back for the next request."""
@@ -225,6 +231,7 @@ class UpstreamConnection(asyncio.Protocol):
     ) -> None:
         if self._state is WAITING:
             self._go(RELAYING)
+            self._home.last_fields = fields
             if self._sink is not None:
                 self._sink.on_head(status, headers, fields)
 

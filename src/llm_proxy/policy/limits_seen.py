@@ -19,6 +19,7 @@ from typing import Literal
 import msgspec
 
 from llm_proxy.domain.signal import Signal
+from llm_proxy.domain.status import Quota
 
 MAX_WAIT_S = 7 * 86400.0
 """Longer advice is a mistake or a contract's end; neither is a cool-down."""
@@ -59,6 +60,36 @@ def advice(
     if (wait_s := spent(headers, wall_s=wall_s)) is not None:
         return Advice(wait_s, "header")
     return None
+
+
+def quotas(headers: Mapping[bytes, bytes], *, wall_s: float) -> dict[str, Quota]:
+    """Return what an answer says is left of each limit, by kind: `requests`, `tokens`, ….
+
+    For the page; nothing is decided by it.
+
+    Args:
+        headers: Of any answer, names in lower case.
+        wall_s: Wall clock, seconds since 1970, for dates.
+    """
+    found: dict[str, Quota] = {}
+    for remaining, reset in _PAIRS:
+        left = _number(headers.get(remaining, b""))
+        if left is not None:
+            limit = _number(headers.get(remaining.replace(b"remaining", b"limit"), b""))
+            found[_kind_of(remaining)] = Quota(
+                left=int(left),
+                limit=None if limit is None else int(limit),
+                reset_s=_reset(headers.get(reset, b""), wall_s),
+            )
+    return found
+
+
+def _kind_of(name: bytes) -> str:
+    """Return `tokens` for `x-ratelimit-remaining-tokens`; a limit without a kind is of requests."""
+    text = name.decode("ascii")
+    for prefix in ("x-ratelimit-remaining", "anthropic-ratelimit"):
+        text = text.removeprefix(prefix)
+    return text.removesuffix("-remaining").strip("-") or "requests"
 
 
 def spent(headers: Mapping[bytes, bytes], *, wall_s: float) -> float | None:

@@ -50,7 +50,7 @@ async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
     client.release_body()
     attempt.call.forget_body()
     attempt.headers.clear()
-    attempt.fields.clear()
+    attempt.fields = {}  # the pool may still look at them
     attempt.follow(client, is_chunked=is_chunked)
     try:
         await attempt.settled

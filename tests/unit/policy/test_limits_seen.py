@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_proxy.domain.signal import Signal
-from llm_proxy.policy.limits_seen import MAX_WAIT_S, Advice, advice, spent
+from llm_proxy.domain.status import Quota
+from llm_proxy.policy.limits_seen import MAX_WAIT_S, Advice, advice, quotas, spent
 
 WALL_S = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -179,3 +180,35 @@ def test_no_header_breaks_it_and_every_advice_is_sane(
     assert found is None or 0 < found.wait_s <= MAX_WAIT_S
     left_s = spent(headers, wall_s=wall_s)
     assert left_s is None or 0 < left_s <= MAX_WAIT_S
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param({}, {}, id="nothing_said"),
+        pytest.param(
+            {b"x-ratelimit-remaining": b"7", b"x-ratelimit-limit": b"10"},
+            {"requests": Quota(7, 10)},
+            id="without_a_kind",
+        ),
+        pytest.param(
+            {
+                b"anthropic-ratelimit-input-tokens-remaining": b"900",
+                b"anthropic-ratelimit-input-tokens-limit": b"1000",
+                b"anthropic-ratelimit-input-tokens-reset": b"1970-01-01T00:17:40Z",
+            },
+            {"input-tokens": Quota(900, 1000, 60.0)},
+            id="anthropic",
+        ),
+        pytest.param(
+            {b"x-ratelimit-remaining-tokens-minute": b"5", b"x-ratelimit-remaining-tokens": b"-1"},
+            {"tokens-minute": Quota(5)},
+            id="minus_one_means_nothing",
+        ),
+        pytest.param({b"x-ratelimit-remaining-requests": b"many"}, {}, id="no_number"),
+    ],
+)
+def test_what_is_left_is_read_from_headers(
+    headers: dict[bytes, bytes], expected: dict[str, Quota]
+) -> None:
+    assert quotas(headers, wall_s=1000.0) == expected
