@@ -9,7 +9,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParams
 from openai.types.responses.response_create_params import ResponseCreateParams
 from pydantic import TypeAdapter
 
-from .golden import cases, result_of, targets
+from .goldens import cases, result_of, targets
 
 CASES = cases()
 _TYPES: dict[str, Any] = {

@@ -71,12 +71,16 @@ def read_responses_choice(
     if not isinstance(value, dict):
         return _plain(value, "tool_choice")
     kind = value.get("type")
+    spaces: dict[str, str | None] = {}
+    for tool in conversation.tools:
+        if tool.namespace is None or tool.name not in spaces:
+            spaces[tool.name] = tool.namespace
     if kind in ("function", "custom"):
-        return Choice("tool", [_responses_name(value, "tool_choice", conversation, passage)])
+        return Choice("tool", [_responses_name(value, "tool_choice", spaces, passage)])
     if kind == "allowed_tools":
         entries = passage.objects(value.get("tools"), "tool_choice.tools")
         names = [
-            _responses_name(entry, path, conversation, passage)
+            _responses_name(entry, path, spaces, passage)
             for path, entry in entries
             if entry.get("type") in ("function", "custom")
         ]
@@ -85,15 +89,19 @@ def read_responses_choice(
 
 
 def _responses_name(
-    entry: dict[str, Any], path: str, conversation: Conversation, passage: Passage
+    entry: dict[str, Any], path: str, spaces: dict[str, str | None], passage: Passage
 ) -> tuple[str, str | None]:
-    """Return a tool's name and namespace, which a choice may leave out."""
+    """Return a tool's name and namespace, which a choice may leave out.
+
+    Args:
+        entry: What names the tool.
+        path: Where it stands.
+        spaces: The namespace of each tool by its name; a tool without one comes first.
+        passage: For refusals.
+    """
     name = passage.text(entry.get("name"), f"{path}.name")
     space = entry.get("namespace")
-    if isinstance(space, str):
-        return name, space
-    spaces = [tool.namespace for tool in conversation.tools if tool.name == name]
-    return name, None if None in spaces or not spaces else spaces[0]
+    return name, space if isinstance(space, str) else spaces.get(name)
 
 
 def _plain(value: Any, path: str) -> Choice:
@@ -140,12 +148,8 @@ def narrow(conversation: Conversation) -> None:
     choice = conversation.choice
     if choice is None or choice.mode == "tool" or not choice.names:
         return
+    allowed = set(choice.names)
     conversation.tools = [
-        tool for tool in conversation.tools if (tool.name, tool.namespace) in choice.names
+        tool for tool in conversation.tools if (tool.name, tool.namespace) in allowed
     ]
     conversation.choice = Choice(choice.mode)
-
-
-def is_custom(conversation: Conversation, name: tuple[str, str | None]) -> bool:
-    """Return whether a tool takes plain text."""
-    return any(tool.is_custom for tool in conversation.tools if (tool.name, tool.namespace) == name)

@@ -98,20 +98,26 @@ def _texts(parts: Any) -> list[str]:
     ]
 
 
-def to_chat(found: list[Reasoning], message: dict[str, Any], passage: Passage) -> None:
-    """Give a chat upstream its reasoning back, in the field it came in."""
+def to_chat(found: list[Reasoning], passage: Passage) -> dict[str, Any]:
+    """Return the fields that give a chat upstream its reasoning back, as it came."""
     rule = passage.knobs.reasoning_history
+    texts: dict[str, list[str]] = {}
+    details: list[Any] = []
     for reasoning in found:
         if rule == "never":
             passage.drop(reasoning.path)
         elif reasoning.kind == "field":
-            message[reasoning.data] = message.get(reasoning.data, "") + reasoning.text
+            texts.setdefault(reasoning.data, []).append(reasoning.text)
         elif reasoning.kind == "details":
-            message["reasoning_details"] = message.get("reasoning_details", []) + reasoning.data
+            details += reasoning.data
         elif rule == "always" and reasoning.text:
-            message[_FIELDS[0]] = message.get(_FIELDS[0], "") + reasoning.text
+            texts.setdefault(_FIELDS[0], []).append(reasoning.text)
         else:
             passage.drop(reasoning.path)
+    fields: dict[str, Any] = {name: "".join(pieces) for name, pieces in texts.items()}
+    if details:
+        fields["reasoning_details"] = details
+    return fields
 
 
 def to_messages(reasoning: Reasoning, passage: Passage) -> list[Any]:

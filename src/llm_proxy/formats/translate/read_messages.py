@@ -88,12 +88,14 @@ def _read_system(value: Any, conversation: Conversation, passage: Passage) -> No
 def _read_turns(value: Any, conversation: Conversation, passage: Passage) -> None:
     entries = list(passage.objects(value, "messages"))
     users = [at for at, (_, message) in enumerate(entries) if message.get("role") == "user"]
+    last_user = users[-1] if users else -1
+    removed: set[str] = set()
     for at, (path, message) in enumerate(entries):
         role = message.get("role")
         if role not in ("user", "assistant", "system"):
             raise wrong(f"{path}.role", "user, assistant or system")
         passage.rest(message, _MESSAGE, "messages")
-        is_over = message.get("clear_at") == "next_user_message" and at < max(users, default=-1)
+        is_over = message.get("clear_at") == "next_user_message" and at < last_user
         content = message.get("content")
         if role == "system" and (is_over or content is None):
             continue  # shown for a turn that has passed, or only settings
@@ -102,15 +104,18 @@ def _read_turns(value: Any, conversation: Conversation, passage: Passage) -> Non
             blocks.append(Text(content))
         else:
             for inner, entry in passage.objects(content, f"{path}.content"):
-                blocks += _block(inner, entry, role, conversation, passage)
+                if entry.get("type") in ("tool_addition", "tool_removal"):
+                    _change_tools(inner, entry, removed, conversation, passage)
+                else:
+                    blocks += _block(inner, entry, role, passage)
         if not blocks and role == "assistant" and content:
             blocks.append(Text(_OMITTED))
         conversation.turns.append(Turn(role, blocks, path))
+    if removed:
+        conversation.tools = [tool for tool in conversation.tools if tool.name not in removed]
 
 
-def _block(
-    path: str, entry: dict[str, Any], role: str, conversation: Conversation, passage: Passage
-) -> list[Block]:
+def _block(path: str, entry: dict[str, Any], role: str, passage: Passage) -> list[Block]:
     """Read one block of a message; one that is left out gives none."""
     kind = entry.get("type")
     if kind == "tool_use" and role == "assistant":
@@ -119,8 +124,6 @@ def _block(
         return [_result(path, entry, passage)]
     if kind in ("thinking", "redacted_thinking"):
         return [history.from_messages(entry, path, passage)]
-    if kind in ("tool_addition", "tool_removal"):
-        return _tool_change(path, entry, conversation, passage)
     if kind == "compaction":
         return _compaction(path, entry, passage)
     if isinstance(kind, str) and (kind in _PROVIDER_BLOCKS or _is_provider_result(kind)):
@@ -159,9 +162,13 @@ def _result(path: str, entry: dict[str, Any], passage: Passage) -> ToolResult:
     )
 
 
-def _tool_change(
-    path: str, entry: dict[str, Any], conversation: Conversation, passage: Passage
-) -> list[Block]:
+def _change_tools(
+    path: str,
+    entry: dict[str, Any],
+    removed: set[str],
+    conversation: Conversation,
+    passage: Passage,
+) -> None:
     """Apply a change of the tools amid the conversation; what counts is how it ends.
 
     Tools of the request are all sent, so one that is only added by its name is there already.
@@ -170,13 +177,16 @@ def _tool_change(
     kind = tool.get("type")
     if kind == "tool_definition":
         read_messages_tools([tool.get("definition")], conversation, passage, f"{path}.tool")
-    elif kind != "tool_reference":
+        return
+    if kind != "tool_reference":
         passage.drop(path, f"(block of type '{entry['type']}')")
-    elif entry["type"] == "tool_removal":
-        name = passage.text(tool.get("name"), f"{path}.tool.name")
+        return
+    name = passage.text(tool.get("name"), f"{path}.tool.name")
+    if entry["type"] == "tool_removal":
         passage.change(path)
-        conversation.tools = [item for item in conversation.tools if item.name != name]
-    return []
+        removed.add(name)
+    else:
+        removed.discard(name)
 
 
 def _compaction(path: str, entry: dict[str, Any], passage: Passage) -> list[Block]:

@@ -1,6 +1,6 @@
 """The door to request translation: a client's body in, an upstream's body out.
 
-Pure and synchronous: 100 KB of conversation take about 2 ms, so large bodies belong in a thread.
+Pure and synchronous: 100 KB of conversation take about 1 ms, so large bodies belong in a thread.
 """
 
 from typing import Any

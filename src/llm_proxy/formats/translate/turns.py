@@ -24,12 +24,15 @@ def settle_turns(conversation: Conversation, passage: Passage) -> None:
             raise wrong(f"{turn.path}.content", "text")
     turns = _behind_results(conversation.turns)
     joined: list[Turn] = []
+    are_results = False  # the last turn holds results and nothing else
     for turn in turns:
-        last = joined[-1] if joined else None
-        if last is not None and last.role == turn.role == "user" and _is_results(last):
-            joined[-1] = Turn("user", last.blocks + turn.blocks, last.path)
+        is_user = turn.role == "user"
+        if are_results and is_user:
+            joined[-1].blocks.extend(turn.blocks)
         else:
             joined.append(turn)
+            are_results = is_user
+        are_results = are_results and _is_results(turn)
     for turn in joined:
         if turn.role == "user":
             turn.blocks = _results_first(turn.blocks)

@@ -122,7 +122,7 @@ def _assistant(turn: Turn, passage: Passage) -> dict[str, Any]:
     calls = [_call(block, passage) for block in turn.blocks if isinstance(block, ToolCall)]
     message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
     reasoning = [block for block in turn.blocks if isinstance(block, Reasoning)]
-    history.to_chat(reasoning, message, passage)
+    message.update(history.to_chat(reasoning, passage))
     if calls:
         message["tool_calls"] = calls
     return message

@@ -158,8 +158,7 @@ def _with_reminders(turns: list[Turn], passage: Passage) -> list[Turn]:
             passage.change(f"{turn.path}.role")
             block = Text(REMINDER.format(text))
             if is_behind_user:
-                last = found[-1]
-                found[-1] = Turn("user", [*last.blocks, block], last.path)
+                found[-1].blocks.append(block)
             else:
                 waiting.append(block)
         elif waiting and turn.role == "user":

@@ -3,7 +3,6 @@
 from typing import Any
 
 from . import effort, history
-from .choice import is_custom
 from .conversation import (
     Conversation,
     Document,
@@ -152,20 +151,26 @@ def _turn_items(turn: Turn, custom: set[str], passage: Passage) -> list[Any]:
 def _assistant_items(turn: Turn, passage: Passage) -> list[Any]:
     """Return reasoning, messages and calls as items of their own, texts side by side joined."""
     found: list[Any] = []
+    texts: list[str] = []
     for block in turn.blocks:
+        if isinstance(block, Text):
+            texts.append(block.text)
+            continue
+        found += _said(texts)
         if isinstance(block, Reasoning):
             found += history.to_responses(block, passage)
         elif isinstance(block, ToolCall):
             found.append(_call(block, passage))
-        elif isinstance(block, Text):
-            last = found[-1] if found else {}
-            if last.get("type") == "message":
-                last["content"] += block.text
-            elif block.text:
-                found.append(_message("assistant", block.text))
         else:
             raise passage.refusal(turn.path, "(an assistant's turn that holds more than text)")
-    return found
+    return found + _said(texts)
+
+
+def _said(texts: list[str]) -> list[Any]:
+    """Return a message of what was said since the last one, if anything."""
+    text = "".join(texts)
+    texts.clear()
+    return [_message("assistant", text)] if text else []
 
 
 def _call(call: ToolCall, passage: Passage) -> dict[str, Any]:
@@ -241,9 +246,10 @@ def _choice(conversation: Conversation, passage: Passage) -> Any:
     choice = conversation.choice
     if choice is None:
         return None
+    custom = {(tool.name, tool.namespace) for tool in conversation.tools if tool.is_custom}
     named = [
         {
-            "type": "custom" if is_custom(conversation, name) else "function",
+            "type": "custom" if name in custom else "function",
             "name": passage.names.tool(*name),
         }
         for name in choice.names

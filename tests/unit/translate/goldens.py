@@ -1,6 +1,6 @@
 """Golden files of request translation: one input, what becomes of it for each upstream format.
 
-`python -m tests.unit.translate.golden` writes the results anew (of the features named, or of all).
+`python -m tests.unit.translate.goldens` writes the results anew (of the features named, or of all).
 Read the difference line by line before it is committed: the files are the contract.
 """
 
