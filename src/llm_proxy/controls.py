@@ -2,15 +2,26 @@
 
 import asyncio
 import time
+from logging import getLogger
 
 from llm_proxy.alarms import Alarms
 from llm_proxy.config.settings import NAMES, NEED_RESTART
 from llm_proxy.config.show import shown, upstream_lines
 from llm_proxy.config.watch import Watcher
-from llm_proxy.dashboard.shapes import AlertTest, InFlight, KeyTest, SettingShown, SettingsShown
+from llm_proxy.dashboard.shapes import (
+    AlertTest,
+    Captured,
+    Captures,
+    CaptureState,
+    InFlight,
+    KeyTest,
+    SettingShown,
+    SettingsShown,
+)
 from llm_proxy.proxy.core import Core
 from llm_proxy.proxy.exchange import Exchange
 
+LOG = getLogger("llm_proxy")
 BY_OWNER = "cancelled on the page"
 
 
@@ -55,6 +66,27 @@ class Controls:
         took_ms = (time.monotonic() - began) * 1000
         text = self._core.redactor.text(found.text)
         return KeyTest(found.level != "FAIL", round(took_ms, 1), [(found.level, text)])
+
+    def capture(self, seconds: float) -> CaptureState:
+        """Keep bodies for so long; 0 ends it."""
+        capture = self._core.capture
+        capture.switch(seconds)
+        LOG.warning("capture of bodies: %s", f"{seconds:g} s" if seconds else "off")
+        return CaptureState(capture.until_ms, capture.held)
+
+    def captured(self) -> Captures:
+        """Return the bodies that are kept, secrets blanked."""
+        capture = self._core.capture
+        bodies = [
+            Captured(kept.id, kept.at_ms, kept.request, kept.answer, kept.is_cut)
+            for kept in capture.shown()
+        ]
+        return Captures(capture.until_ms, bodies)
+
+    @property
+    def capture_until_ms(self) -> int | None:
+        """When the capture ends; None = there is none."""
+        return self._core.capture.until_ms
 
     async def test_alert(self) -> AlertTest:
         """Send a test alert and say what became of it."""

@@ -255,3 +255,34 @@ async def test_a_key_shows_what_its_provider_says_is_left_and_how_fast_it_is(wor
         "tokens": {"left": 1499, "limit": None, "reset_s": None},
     }
     assert 0 < pool["keys"][0]["first_token_ms"] < 5_000
+
+
+async def test_bodies_are_kept_only_while_the_owner_wants_them(world: World) -> None:
+    world.provider.reply(chat_json(f"an answer that quotes {KEYS[0]}"))
+    await world.generate("chat", messages=[{"role": "user", "content": "before"}])
+    assert world.page("/api/status")["capture_until_ms"] is None
+    asked = await world.ask("POST", "/api/capture", json_body={"minutes": 5})
+    assert asked.json()["until_ms"] > 0
+    assert world.page("/api/status")["capture_until_ms"] == asked.json()["until_ms"]
+    answer = await world.generate("chat", messages=[{"role": "user", "content": "during"}])
+    world.provider.reply(event_stream(chat_events(["one ", "two"])))
+    await world.stream("chat", messages=[{"role": "user", "content": "x" * 70_000}])
+    stream, json_ = world.page("/api/capture")["bodies"]
+    assert json_["id"] == answer.header("x-llm-proxy-request-id")
+    assert json.loads(json_["request"])["messages"][0]["content"] == "during"
+    assert json.loads(json_["answer"])["choices"][0]["message"]["content"].startswith("an answer")
+    assert KEYS[0] not in json.dumps(json_)
+    assert not json_["is_cut"]
+    assert stream["is_cut"]
+    assert len(stream["request"]) == 64 * 1024
+    assert stream["answer"].endswith("data: [DONE]\n\n")
+    friends = await world.ask("GET", "/api/capture", key="sk-friend-0123456789")
+    assert friends.status == 403
+    await world.ask("POST", "/api/capture", json_body={"minutes": 0})
+    assert world.page("/api/capture") == {"until_ms": None, "bodies": []}
+
+
+@pytest.mark.parametrize("minutes", [-1, 61, "5", None])
+async def test_a_capture_is_limited_to_an_hour(minutes: Any, world: World) -> None:
+    answer = await world.ask("POST", "/api/capture", json_body={"minutes": minutes})
+    assert answer.status == 400

@@ -1,6 +1,14 @@
 """What stands behind the page in its unit tests: records in a list, and orders that are noted."""
 
-from llm_proxy.dashboard.shapes import AlertTest, InFlight, KeyTest, SettingShown, SettingsShown
+from llm_proxy.dashboard.shapes import (
+    AlertTest,
+    Captures,
+    CaptureState,
+    InFlight,
+    KeyTest,
+    SettingShown,
+    SettingsShown,
+)
 from llm_proxy.domain.filter import Filter
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.tally import Tally, fault_counts
@@ -72,6 +80,7 @@ class FakeControl:
     def __init__(self) -> None:
         self.orders: list[str] = []
         self.running: list[InFlight] = []
+        self.capture_until_ms: int | None = None
         self.keys = {"upstream-1/key-1", "upstream-1/key-2"}
 
     def in_flight(self) -> list[InFlight]:
@@ -88,6 +97,14 @@ class FakeControl:
     async def test_key(self, target_id: str) -> KeyTest | None:
         self.orders.append(f"test {target_id}")
         return KeyTest(True, 12.5, [("ok", "accepted")]) if target_id in self.keys else None
+
+    def capture(self, seconds: float) -> CaptureState:
+        self.orders.append(f"capture {seconds:g}")
+        self.capture_until_ms = 5 if seconds else None
+        return CaptureState(self.capture_until_ms, 0)
+
+    def captured(self) -> Captures:
+        return Captures(self.capture_until_ms, [])
 
     async def test_alert(self) -> AlertTest:
         self.orders.append("test alert")

@@ -16,7 +16,7 @@ from llm_proxy.store.queries import FaultRow
 from llm_proxy.store.search import Found
 
 from .events import Feed
-from .shapes import AlertTest, InFlight, KeyTest, SettingsShown
+from .shapes import AlertTest, Captures, CaptureState, InFlight, KeyTest, SettingsShown
 
 
 class History(Protocol):
@@ -52,6 +52,16 @@ class Control(Protocol):
 
     async def test_key(self, target_id: str) -> KeyTest | None:
         """Ask a key's upstream whether it accepts it; None = there is no such key."""
+
+    def capture(self, seconds: float) -> CaptureState:
+        """Keep bodies for so long; 0 ends it."""
+
+    def captured(self) -> Captures:
+        """Return the bodies that are kept, secrets blanked."""
+
+    @property
+    def capture_until_ms(self) -> int | None:
+        """When the capture ends; None = there is none."""
 
     async def test_alert(self) -> AlertTest:
         """Send a test alert and say what became of it."""

@@ -1,5 +1,6 @@
 """Takes the owner's orders: keys tested, paused and reset, requests ended; shows the settings."""
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -7,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from .answer import Problem, json_answer
 from .context import DashboardContext
-from .shapes import AllInFlight
+from .shapes import AllInFlight, CaptureAsked
 from .sign_in import Gate
 
 MAX_IN_FLIGHT = 200
@@ -49,6 +50,8 @@ class Orders:
             Route("/api/in-flight/{id}/cancel", self.cancel, methods=["POST"]),
             Route(key, self.act, methods=["POST"]),
             Route("/api/settings", self.settings),
+            Route("/api/capture", self.captured),
+            Route("/api/capture", self.capture, methods=["POST"]),
             Route("/api/alerts/test", self.test_alert, methods=["POST"]),
             Route("/api/playground", self.playground, methods=["POST"]),
         ]
@@ -90,6 +93,20 @@ class Orders:
         """Answer `GET /api/settings`."""
         self._gate.owner(request)
         return json_answer(self._context.control.settings())
+
+    async def capture(self, request: Request) -> Response:
+        """Answer `POST /api/capture`."""
+        self._gate.owner(request)
+        try:
+            asked = msgspec.json.decode(await request.body(), type=CaptureAsked)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise Problem(400, 'the body must be JSON: {"minutes": 0 to 60}') from None
+        return json_answer(self._context.control.capture(asked.minutes * 60))
+
+    async def captured(self, request: Request) -> Response:
+        """Answer `GET /api/capture`."""
+        self._gate.owner(request)
+        return json_answer(self._context.control.captured())
 
     async def test_alert(self, request: Request) -> Response:
         """Answer `POST /api/alerts/test`."""

@@ -104,6 +104,14 @@ OPERATIONS = (
         refusals=(400, 401, 403, 404, 415, 429),
     ),
     Operation(
+        "get", "/api/capture", "The bodies that are kept", shapes.Captures,
+        refusals=(401, 403, 429),
+    ),
+    Operation(
+        "post", "/api/capture", "Keep bodies for so many minutes; 0 ends it",
+        shapes.CaptureState, body=shapes.CaptureAsked, refusals=(400, 401, 403, 429),
+    ),
+    Operation(
         "post", "/api/alerts/test", "Send a test alert", shapes.AlertTest,
         refusals=(401, 403, 429),
     ),

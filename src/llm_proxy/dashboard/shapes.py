@@ -5,6 +5,8 @@ Names with `_ms` are milliseconds, those with `_at_ms` or `at_ms` of the wall cl
 money is in billionths of a US dollar (`cost_nano`); what is unknown is null, never 0.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from llm_proxy.domain.record import Record
@@ -228,7 +230,7 @@ class KeyTest(msgspec.Struct):
 class CaptureAsked(msgspec.Struct):
     """For how long bodies shall be kept; 0 ends it."""
 
-    minutes: float
+    minutes: Annotated[float, msgspec.Meta(ge=0, le=60)]
 
 
 class CaptureState(msgspec.Struct):
@@ -236,7 +238,7 @@ class CaptureState(msgspec.Struct):
 
     Attributes:
         until_ms: When it ends by itself; null = it is off.
-        held: Bodies held in memory now.
+        held: Requests whose bodies are in memory now.
     """
 
     until_ms: int | None
@@ -259,6 +261,18 @@ class Captured(msgspec.Struct):
     request: str
     answer: str
     is_cut: bool
+
+
+class Captures(msgspec.Struct):
+    """What is kept, newest first.
+
+    Attributes:
+        until_ms: When it ends by itself; null = it is off.
+        bodies: At most 50.
+    """
+
+    until_ms: int | None
+    bodies: list[Captured]
 
 
 class AlertTest(msgspec.Struct):

@@ -50,6 +50,7 @@ class CallerStatus(PublicStatus, kw_only=True):
     warnings: list[str]
     listen: str
     key_hint: str
+    capture_until_ms: int | None
     signed_in: bool = True
 
 
@@ -84,6 +85,7 @@ class Snapshot:
             self._public.state,
             self._in_flight,
             context.generation(),
+            context.control.capture_until_ms,
             tuple(key.state for upstream in self._upstreams for key in upstream.keys),
         )
 
@@ -112,6 +114,7 @@ class Snapshot:
             warnings=list(context.warnings) if caller.is_owner else [],
             listen=context.listen,
             key_hint=caller.secret.hint,
+            capture_until_ms=context.control.capture_until_ms,
         )
 
 

@@ -33,6 +33,7 @@ from llm_proxy.wire.request import Request
 
 from . import answer
 from .admission import Admission, Visit, id_header
+from .capture import Capture
 from .exchange import Exchange
 from .gate import Gate
 from .ids import Ids
@@ -139,6 +140,7 @@ class Core:
         self.site: Site | None = None
         self.models: Catalogue | None = None
         self.refused_early = 0
+        self.capture = Capture(loop, wall_ms=wall_ms, redactor=lambda: self.redactor)
         self._ids = Ids(wall_ms)
         self.exchanges: set[Exchange] = set()
 
@@ -221,6 +223,8 @@ class Core:
         """Serve a whole request."""
         visit, request.visit = request.visit, None  # it refers back
         if isinstance(visit, Visit):
+            if self.capture.until_ms is not None:
+                client = self.capture.tap(client, visit)
             exchange = Exchange(self, client, visit)
             self.exchanges.add(exchange)
             client.on_gone = exchange.on_gone
