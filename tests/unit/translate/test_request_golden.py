@@ -51,7 +51,7 @@ def test_a_request_is_one_that_the_upstreams_sdk_would_send(
     case: dict[str, Any], upstream: str
 ) -> None:
     body = case["to"][upstream].get("body")
-    if body is not None:
+    if body is not None and "beyond_sdk" not in case:  # another provider's own dialect
         _look_through(_type_of(upstream).validate_python(body))
         assert next(iter(body)) == "model"
 

@@ -11,7 +11,9 @@ from . import markers
 from .conversation import Reasoning
 from .passage import Passage
 
-_FIELDS = ("reasoning_content", "reasoning")
+PARTS_FIELD = "content"
+"""Reasoning stands in the content itself, as a part of its own: Mistral."""
+_FIELDS = ("reasoning_content", "reasoning", PARTS_FIELD)
 """Fields in which a chat upstream gives reasoning as text; no other name is taken from a marker."""
 
 
@@ -52,7 +54,7 @@ def from_chat(message: dict[str, Any]) -> list[Reasoning]:
         if signed:
             return signed
         return found[:1]
-    for name in _FIELDS:
+    for name in _FIELDS[:2]:
         text = message.get(name)
         if isinstance(text, str) and text:
             return [Reasoning(text, "field", name, f"messages.{name}")]
@@ -99,7 +101,10 @@ def _texts(parts: Any) -> list[str]:
 
 
 def to_chat(found: list[Reasoning], passage: Passage) -> dict[str, Any]:
-    """Return the fields that give a chat upstream its reasoning back, as it came."""
+    """Return the fields that give a chat upstream its reasoning back, as it came.
+
+    Under `PARTS_FIELD` stands the text of the part.
+    """
     rule = passage.knobs.reasoning_history
     texts: dict[str, list[str]] = {}
     details: list[Any] = []

@@ -122,7 +122,12 @@ def _assistant(turn: Turn, passage: Passage) -> dict[str, Any]:
     calls = [_call(block, passage) for block in turn.blocks if isinstance(block, ToolCall)]
     message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
     reasoning = [block for block in turn.blocks if isinstance(block, Reasoning)]
-    message.update(history.to_chat(reasoning, passage))
+    fields = history.to_chat(reasoning, passage)
+    thought = fields.pop(history.PARTS_FIELD, "")
+    if thought:
+        part = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+        message["content"] = [part, {"type": "text", "text": text}] if text else [part]
+    message.update(fields)
     if calls:
         message["tool_calls"] = calls
     return message
