@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-long lint format bench docs lock clean
+.PHONY: run test test-long faults lint format bench docs lock clean
 
 $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "LLM Proxy needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
@@ -37,6 +37,10 @@ test: $(VENV)/.dev
 test-long: $(VENV)/.dev
 	@$(BIN)/python tools/install_test_needs.py --long
 	$(BIN)/python -m pytest -m long
+
+# Every situation of docs/faults-matrix.md against the real process, a line for each.
+faults: $(VENV)/.dev
+	@$(BIN)/python tools/run_faults.py $(if $(LONG),--long)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
