@@ -50,6 +50,7 @@ def config_of(settings: Settings) -> Config:
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_mb * 1024 * 1024,
         retry=RetryConfig(max_retries=settings.max_retries),
+        stream_rescue=settings.stream_rescue,
     )
 
 

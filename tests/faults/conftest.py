@@ -12,5 +12,7 @@ def stage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
     """A running proxy with upstreams for every test of the file, as many as its `SCENES` says."""
-    with build_stage(tmp_path_factory.mktemp("stage"), request.module.SCENES) as built:
+    environment = getattr(request.module, "ENVIRONMENT", None)
+    directory = tmp_path_factory.mktemp("stage")
+    with build_stage(directory, request.module.SCENES, environment=environment) as built:
         yield built

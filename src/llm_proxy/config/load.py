@@ -35,7 +35,6 @@ _LATER = {
     "database_url": "PostgreSQL is not supported yet",
     "redis_url": "Redis is not supported yet",
     "workers": "more than one process is not supported yet",
-    "stream_rescue": "rescuing broken streams is not supported yet",
 }
 
 

@@ -157,9 +157,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     stream_rescue: Annotated[bool, Switch("on")] = False
-    """Continue a broken text stream elsewhere. Not available yet: `on` stops the start.
+    """Let a text that broke off in mid-stream go on at another target or fallback model, within the
+    same stream. See [faults](faults.md). Never for tool calls, thinking, JSON output, several
+    choices; at most twice per request, within `MAX_RETRIES`. Every attempt's tokens are paid.
 
-    中文：文本流中断后在别处续写。尚未提供：设为 `on` 将拒绝启动。
+    中文：文本流中途断开时，在其他目标或备用模型上续写，客户端看到的仍是同一个流，详见[故障说明](faults.md)。
+    工具调用、思考、JSON 输出与多个候选不会续写；每个请求最多两次，计入 `MAX_RETRIES`；每次尝试的 token 都会计费。
     """
 
     connect_timeout_s: Annotated[float, Seconds("5")] = 3.0

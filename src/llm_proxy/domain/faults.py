@@ -132,6 +132,7 @@ HEAD_TOO_LARGE      = Fault("head_too_large",      502, _ANY,     _M.TARGET,  _A
 STREAM_CUT          = Fault("stream_cut",          502, _NEVER,   _M.TARGET,  _A.OUR_WORDS, _C.PARTIAL, "the upstream's stream broke off")
 STREAM_STALLED      = Fault("stream_stalled",      504, _NEVER,   _M.TARGET,  _A.OUR_WORDS, _C.PARTIAL, "the upstream's stream fell silent")
 STREAM_ERROR        = Fault("stream_error",        502, _NEVER,   _M.TARGET,  _A.OUR_WORDS, _C.PARTIAL, "the upstream reported an error within its stream")
+TEXT_DIFFERS        = Fault("text_differs",        502, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the stream that was to continue a broken one did not follow it")
 CLIENT_GONE         = Fault("client_gone",           0, _NEVER,   _M.NONE,    _A.NOTHING,   _C.PARTIAL, "the client hung up")
 DEADLINE            = Fault("deadline",            504, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.UNKNOWN, "the request's time is used up")
 CANCELLED           = Fault("cancelled",           503, _NEVER,   _M.NONE,    _A.OUR_WORDS, _C.PARTIAL, "the request was ended by the proxy's owner")

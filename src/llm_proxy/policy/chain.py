@@ -20,9 +20,9 @@ from .choose import Pick, Wait
 from .last_word import LastWord, most_telling
 from .limits_seen import Advice
 from .plan import Plan
-from .retry import GiveUp
+from .retry import BREAKS, GiveUp
 
-_HANDS_ON = (CONTEXT_TOO_LONG, MODEL_NOT_FOUND)
+_HANDS_ON = (CONTEXT_TOO_LONG, MODEL_NOT_FOUND, *BREAKS)
 _ENDS = ("committed", "deadline", "not repeatable")
 
 
@@ -34,7 +34,7 @@ class Chain:
         faults: How attempts ended, oldest first, over all plans.
     """
 
-    __slots__ = ("_make", "_plans", "_size", "faults", "stage")
+    __slots__ = ("_deadline", "_make", "_plans", "_size", "faults", "stage")
 
     def __init__(self, size: int, make: Callable[[int, float], Plan]) -> None:
         """Start with the first model.
@@ -46,6 +46,7 @@ class Chain:
         self._size = size
         self._make = make
         self._plans = [make(0, 0.0)]
+        self._deadline: float | None = None
         self.stage = 0
         self.faults: list[Fault] = []
 
@@ -64,6 +65,8 @@ class Chain:
         while isinstance(step, GiveUp) and self._may_hand_on(step):
             self.stage += 1
             self._plans.append(self._make(self.stage, self._plan.waited_s))
+            if self._deadline is not None:
+                self._plan.until(self._deadline)
             step = self._plan.next(now, rng)
         return step
 
@@ -108,6 +111,23 @@ class Chain:
         """End the attempt with a fault; see `Plan.failed`."""
         self.faults.append(fault)
         return self._plan.failed(target, fault, now, advice=advice, rng=rng, took_s=took_s)
+
+    def resume(
+        self,
+        target: Target,
+        fault: Fault,
+        now: float,
+        *,
+        deadline: float,
+        rng: Callable[[], float],
+    ) -> None:
+        """Let a request go on whose answer broke behind content; see `Plan.resume`."""
+        self._deadline = deadline
+        self._plan.resume(target, fault, now, deadline=deadline, rng=rng)
+
+    def rephrased(self, target: Target, fault: Fault, now: float) -> None:
+        """Let a target be asked again at once, in other words."""
+        self._plan.rephrased(target, fault, now)
 
     def gone(self, target: Target) -> None:
         """End the attempt without a verdict: the client left."""

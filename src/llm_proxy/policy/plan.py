@@ -26,7 +26,7 @@ from .choose import Line, Nothing, Past, Pick, Wait, choose
 from .last_word import LastWord, last_word
 from .limits_seen import Advice
 from .queue import offer
-from .retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_fault
+from .retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_break, after_fault
 from .slot import Standing
 from .waiting import Waiting, pass_on
 
@@ -283,6 +283,50 @@ class Plan:
         past.tried[target.id] = FOREVER
         self._pick = None
         offer(self._board.slot(target))
+
+    def resume(
+        self,
+        target: Target,
+        fault: Fault,
+        now: float,
+        *,
+        deadline: float,
+        rng: Callable[[], float],
+    ) -> None:
+        """Let a request go on whose answer broke behind content; `next` says who may continue it.
+
+        To be called behind `failed`, with the same target and fault. From here `deadline` counts:
+        the loop time at which the client must have more.
+        """
+        self._deadline = deadline
+        self._is_committed = False
+        verdict = after_break(
+            fault,
+            attempts=self._counted,
+            backoffs=self._backoffs,
+            deadline=deadline,
+            now=now,
+            rng=rng,
+            config=self._config,
+        )
+        self._reopen(target, fault, verdict)
+
+    def rephrased(self, target: Target, fault: Fault, now: float) -> None:
+        """Let a target be asked again at once, in other words: it refused a form, no request.
+
+        To be called behind `failed`, with the same target and fault.
+        """
+        is_over = self._counted > self._config.max_retries
+        self._reopen(target, fault, GiveUp("attempts") if is_over else TryAgain(now))
+
+    def until(self, deadline: float) -> None:
+        """Let the whole request end at another loop time."""
+        self._deadline = deadline
+
+    def _reopen(self, target: Target, fault: Fault, verdict: GiveUp | TryAgain) -> None:
+        self._end = verdict if isinstance(verdict, GiveUp) else None
+        if isinstance(verdict, TryAgain):
+            self._remember(target, fault, verdict)
 
     def gone(self, target: Target) -> None:
         """End the attempt without a verdict: the client left."""

@@ -13,9 +13,19 @@ from collections.abc import Callable
 
 import msgspec
 
-from llm_proxy.domain.faults import Cost, Fault, Mark, Retry
+from llm_proxy.domain.faults import (
+    STREAM_CUT,
+    STREAM_ERROR,
+    STREAM_STALLED,
+    Cost,
+    Fault,
+    Mark,
+    Retry,
+)
 
 FOREVER = float("inf")
+BREAKS = (STREAM_CUT, STREAM_STALLED, STREAM_ERROR)
+"""How a stream ends that has begun: nobody repeats it, but somebody may go on with it."""
 
 
 class RetryConfig(msgspec.Struct, frozen=True):
@@ -145,6 +155,43 @@ def after_fault(
         same_at=FOREVER if took_s > config.slow_failure_s else now + pause_s,
         is_elsewhere_first=fault.retry in (Retry.ANYWHERE, Retry.OTHER_ADDRESS),
         is_address_done=fault.retry is Retry.EACH_ADDRESS_ONCE,
+    )
+
+
+def after_break(
+    fault: Fault,
+    *,
+    attempts: int,
+    backoffs: int = 0,
+    deadline: float = FOREVER,
+    now: float,
+    rng: Callable[[], float],
+    config: RetryConfig,
+) -> GiveUp | TryAgain:
+    """Decide whether an answer that broke behind its first content may go on elsewhere.
+
+    Others come first, and whoever broke it last, after a pause; one that fell silent never.
+
+    Args:
+        fault: How it broke; where the upstream said why, what that means.
+        attempts: See `after_fault`; the limit is the same.
+        backoffs: See `after_fault`.
+        deadline: Loop time at which the client must have more.
+        now: Loop time.
+        rng: Uniform in [0, 1).
+        config: The numbers.
+    """
+    if fault.retry is Retry.NEVER and fault not in BREAKS:
+        return GiveUp(fault.name)
+    if attempts > config.max_retries:
+        return GiveUp("attempts")
+    if now >= deadline:
+        return GiveUp("deadline")
+    is_silent = fault is STREAM_STALLED
+    pause_s = min(config.backoff_s * 2.0 ** min(backoffs, 16), config.backoff_cap_s)
+    return TryAgain(
+        same_at=FOREVER if is_silent else now + pause_s * (1 - 0.25 * rng()),
+        is_elsewhere_first=True,
     )
 
 

@@ -39,6 +39,11 @@ class Beat:
         self._write_head = write_head
         self.has_begun = False
 
+    def go_on(self, now: float) -> None:
+        """Count anew: the client has had its head and content, and waits for more."""
+        self.has_begun = True
+        self._last_at = now
+
     def next_at(self, sent_at: float) -> float:
         """Return the loop time of the next frame.
 

@@ -66,6 +66,7 @@ class Config(msgspec.Struct, frozen=True):
         cors_origins: Origins of browser pages; `*` = any.
         max_body_bytes: Largest request body.
         retry: The numbers of policy.
+        stream_rescue: Whether a stream that broke may go on elsewhere.
     """
 
     access_keys: tuple[AccessKey, ...]
@@ -74,6 +75,7 @@ class Config(msgspec.Struct, frozen=True):
     cors_origins: tuple[str, ...]
     max_body_bytes: int
     retry: RetryConfig
+    stream_rescue: bool = False
 
 
 class Ops(Protocol):

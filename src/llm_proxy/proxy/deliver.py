@@ -3,16 +3,15 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, SHUT_DOWN
+from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, SHUT_DOWN, Fault
 from llm_proxy.domain.record import Outcome
 from llm_proxy.policy.chain import Course
-from llm_proxy.policy.classify import classify
 from llm_proxy.policy.limits_seen import spent
 from llm_proxy.wire.head import LAST_CHUNK, chunk
 
 from . import answer
 from .attempt import Attempt
-from .judge import after_commit
+from .judge import after_commit, meaning
 from .keep import remember
 from .mode import PASS, WHOLE
 
@@ -29,11 +28,7 @@ async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
         remember(core, attempt.call, attempt)
     left_s = spent(attempt.fields, wall_s=core.wall_ms() / 1000)
     if attempt.mode is WHOLE:
-        body = attempt.parts[0]
-        if attempt.key in body:
-            body = body.replace(attempt.key, b"*" * len(attempt.key))
-        length = _declared_length(attempt) if exchange.request.method == "HEAD" else len(body)
-        client.write(_head(exchange, attempt, length) + body)
+        _send_whole(exchange, attempt)
         plan.answered(attempt.target, core.loop.time(), spent_s=left_s)
         exchange.note(attempt, None, None)
         return
@@ -41,57 +36,98 @@ async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
     is_chunked = exchange.is_chunked and length is None and _has_body(exchange, attempt)
     if not exchange.has_begun:
         client.write(_head(exchange, attempt, length))
-    plan.committed(core.loop.time(), spent_s=left_s)
+    rescue = None
     if attempt.relay is not None:
         exchange.first_token_ms = exchange.elapsed_ms()
+        rescue = exchange.rescue
+    if rescue is None:
+        # Nobody else will be asked, and streams are long: what was asked makes room.
+        client.release_body()
+        attempt.call.forget_body()
+    fault = await _flow(exchange, plan, attempt, left_s, is_chunked=is_chunked)
+    while fault is not None and rescue is not None:
+        heir = await rescue.heir_of(exchange, plan, attempt, fault)
+        if heir is None:
+            break
+        attempt = exchange.answered_by = heir
+        left_s = spent(attempt.fields, wall_s=core.wall_ms() / 1000)
+        fault = await _flow(exchange, plan, attempt, left_s, is_chunked=is_chunked)
+    _end(exchange, attempt, fault, is_chunked=is_chunked)
+
+
+def _send_whole(exchange: "Exchange", attempt: Attempt) -> None:
+    body = attempt.parts[0]
+    if attempt.key in body:
+        body = body.replace(attempt.key, b"*" * len(attempt.key))
+    length = _declared_length(attempt) if exchange.request.method == "HEAD" else len(body)
+    exchange.client.write(_head(exchange, attempt, length) + body)
+
+
+async def _flow(
+    exchange: "Exchange",
+    plan: Course,
+    attempt: Attempt,
+    left_s: float | None,
+    *,
+    is_chunked: bool,
+) -> Fault | None:
+    """Let an answer flow to its end; return how it broke, if it did."""
+    core, rescue = exchange.core, exchange.rescue
+    plan.committed(core.loop.time(), spent_s=left_s)
     # From here the client's own deadline alone ends a living stream.
     attempt.deadline = core.client_deadline_of(exchange.visit)
-    # Nobody else will be asked, and streams are long: what was asked makes room.
-    client.release_body()
-    attempt.call.forget_body()
     attempt.headers.clear()
     attempt.fields = {}  # the pool may still look at them
-    attempt.follow(client, is_chunked=is_chunked)
+    if rescue is not None:
+        rescue.adopt()
+    attempt.follow(exchange.client, is_chunked=is_chunked)
     try:
         await attempt.settled
     except asyncio.CancelledError as error:
         # The drain time is over, or the owner ended it. The client is told within its stream, as
         # of any other break; this coroutine ends just below anyway.
         attempt.abort(CANCELLED if error.args else SHUT_DOWN)
-    _end(exchange, plan, attempt, is_chunked=is_chunked)
+    return _learn(exchange, plan, attempt)
 
 
-def _end(exchange: "Exchange", plan: Course, attempt: Attempt, *, is_chunked: bool) -> None:
-    """Close an answer that was flowing, honestly."""
-    client, relay, fault = exchange.client, attempt.relay, attempt.fault
+def _learn(exchange: "Exchange", plan: Course, attempt: Attempt) -> Fault | None:
+    """Learn from an answer that has flowed; return how it broke, if it did."""
+    relay, fault = attempt.relay, attempt.fault
     now = exchange.core.loop.time()
     if relay is not None:
         exchange.usage = relay.watch.usage
-        exchange.broken_events = relay.broken_events
+        exchange.broken_events += relay.broken_events
     if exchange.is_gone:
-        exchange.outcome = Outcome.CLIENT_GONE
         plan.gone(attempt.target)
         exchange.note(attempt, CLIENT_GONE, None)
-        return
+        return None
     if fault is None:
         plan.answered(attempt.target, now)
         exchange.note(attempt, None, None)
-        if is_chunked:
-            client.write(LAST_CHUNK)
-        return
+        return None
     fault = after_commit(fault)
-    exchange.outcome = Outcome.CUT
-    exchange.error = fault.says
-    # A limit reported in mid-stream is the key's, not the upstream's failure.
-    learnt = classify(attempt.signal) if attempt.signal is not None else fault
-    plan.failed(attempt.target, learnt, now, rng=exchange.core.rng)
+    plan.failed(attempt.target, meaning(attempt, fault), now, rng=exchange.core.rng)
     exchange.note(attempt, fault, attempt.signal)
-    if relay is None:
-        client.reset()  # only a broken transport tells the client that the body is not whole
+    return fault
+
+
+def _end(exchange: "Exchange", attempt: Attempt, fault: Fault | None, *, is_chunked: bool) -> None:
+    """Close an answer that was flowing, honestly."""
+    client, relay, rescue = exchange.client, attempt.relay, exchange.rescue
+    if exchange.is_gone:
+        exchange.outcome = Outcome.CLIENT_GONE
         return
-    if not relay.is_told:
-        event = relay.failure(fault)
-        client.write(chunk(event) if is_chunked else event)
+    if fault is not None:
+        exchange.outcome = Outcome.CUT
+        if rescue is not None and rescue.cause is not None:
+            fault = rescue.cause  # what went wrong while it was mended is nothing to the client
+        exchange.error = fault.says
+        if relay is None:
+            client.reset()  # only a broken transport tells the client that the body is not whole
+            return
+        if not relay.is_told:
+            event = relay.failure(fault)
+            client.write(chunk(event) if is_chunked else event)
     if is_chunked:
         client.write(LAST_CHUNK)
 

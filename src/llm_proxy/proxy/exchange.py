@@ -8,6 +8,7 @@ Whatever happens, the exchange leaves by `finish`, exactly once.
 """
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,12 +30,14 @@ from llm_proxy.net.client import ClientConnection
 from llm_proxy.policy.chain import Course
 from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.policy.limits_seen import advice
+from llm_proxy.policy.queue import Ticket
 from llm_proxy.wire.request import Request
 
 from . import answer, refusal
 from .admission import Visit
 from .attempt import Attempt
 from .beat import Beat
+from .begin import begin
 from .call import Call
 from .course import course_of, name_at
 from .deliver import deliver
@@ -43,6 +46,7 @@ from .intake import read_call, read_call_slowly
 from .judge import Verdict, judge
 from .keep import routes_of
 from .models import list_answer
+from .rescue import Rescue, rescue_of
 
 if TYPE_CHECKING:
     from .core import Core
@@ -57,20 +61,24 @@ class Exchange:
         client: The client's connection, ours until `finish`.
         call: What is asked of upstreams; None until the body has been read.
         records: One entry per attempt so far.
+        attempt: The newest one.
+        beat: Keep-alive frames; None = no stream was asked for.
+        rescue: How a broken stream may go on; None = it may not.
         failures: The attempts behind `plan.faults`, in the same order.
         outcome: How it ended, as the client saw it.
         status: HTTP status sent; 0 = none.
+        ticket: What it stands, or has stood, in line with for a place at a key.
         error: One sentence for the record.
         deadline: Loop time at which everything must be done, until content flows.
         is_chunked: Whether the client understands chunks.
     """
 
     __slots__ = (
-        "_attempt",
-        "_beat",
         "_is_in_gate",
         "_sleep",
         "answered_by",
+        "attempt",
+        "beat",
         "broken_events",
         "call",
         "client",
@@ -84,9 +92,11 @@ class Exchange:
         "outcome",
         "plan",
         "records",
+        "rescue",
         "started",
         "status",
         "task",
+        "ticket",
         "usage",
         "visit",
         "waited_from",
@@ -111,12 +121,14 @@ class Exchange:
         self.is_gone = False
         self.deadline = float("inf")
         self.waited_from = 0.0
-        self._attempt: Attempt | None = None
-        self._beat: Beat | None = None
+        self.attempt: Attempt | None = None
+        self.beat: Beat | None = None
+        self.rescue: Rescue | None = None
         self.is_chunked = visit.request.http_version == "1.1"
         self._is_in_gate = False
         self._sleep: asyncio.Future[bool] | None = None
         self.task: asyncio.Task[None] | None = None
+        self.ticket: Ticket | None = None
 
     @property
     def request(self) -> Request:
@@ -150,7 +162,7 @@ class Exchange:
                 self.core.gate.leave()
             finish(self)
             # These refer back to the exchange; nothing should wait for the collector.
-            self._beat = self._attempt = self.answered_by = None
+            self.beat = self.attempt = self.answered_by = self.rescue = None
             self.failures.clear()
 
     # plan
@@ -195,66 +207,36 @@ class Exchange:
         now = core.loop.time()
         self.deadline = core.deadline_of(self.visit)
         if call.is_stream:
-            self._beat = Beat(
+            self.beat = Beat(
                 self.client,
                 frame=call.format.keepalive,
                 is_chunked=self.is_chunked,
                 write_head=self._write_early_head,
                 now=now,
             )
+            if core.config.stream_rescue:
+                self.rescue = rescue_of(call, routes)
         plan = self.plan = course_of(
             core.board, routes, call, deadline=self.deadline, config=core.retry
         )
         while not self.is_gone:
             step = plan.next(core.loop.time(), core.rng)
             if isinstance(step, Pick):
-                attempt = self._begin(plan, step, name_at(routes, plan, step.target))
+                attempt = begin(self, plan, step, name_at(routes, plan, step.target))
                 await attempt.settled
-                if await self._judge(plan, attempt):
+                if await self.has_answer(plan, attempt):
                     await deliver(self, plan, attempt)
                     return
             elif isinstance(step, Wait):
-                await self._wait_until(step.until)
+                await self.wait(step)
             else:
                 refusal.answer_last_word(self, plan)
                 return
         self.outcome = Outcome.CLIENT_GONE
 
-    # connect, send, wait
+    # wait
 
-    def _begin(self, plan: Course, pick: Pick, model: str | None) -> Attempt:
-        core = self.core
-        assert self.call is not None
-        now = core.loop.time()
-        target = pick.target
-        first_token_s = target.upstream.timeouts.first_token_s if self.call.is_stream else 0.0
-        attempt = self._attempt = Attempt(
-            core.loop,
-            core.pools[target],
-            self.call,
-            model,
-            deadline=self.deadline,
-            first_token_s=first_token_s,
-            beat=self._beat,
-        )
-        self.records.append(
-            AttemptRecord(
-                upstream=target.upstream.name,
-                key=target.key.label,
-                model=model,
-                why=pick.why,
-                start_ms=self.elapsed_ms(),
-                wait_ms=(now - self.waited_from) * 1000 if self.waited_from else 0.0,
-            )
-        )
-        self.waited_from = 0.0
-        plan.began(target, now)
-        if first_token_s and not plan.has_alternative(now):
-            attempt.first_token_s = 0.0
-        attempt.start()
-        return attempt
-
-    async def _judge(self, plan: Course, attempt: Attempt) -> bool:
+    async def has_answer(self, plan: Course, attempt: Attempt) -> bool:
         """Decide whether an attempt answered; if not, learn from its fault."""
         if attempt.replays:
             plan.replayed()
@@ -292,11 +274,15 @@ class Exchange:
         self.failures.append((attempt, verdict))
         return False
 
-    async def _wait_until(self, until: float) -> None:
+    async def wait(self, step: Wait) -> None:
+        """Wait as long as a step says, until a place is free, or for the client to leave."""
         loop = self.core.loop
         self.waited_from = self.waited_from or loop.time()
         sleep = self._sleep = loop.create_future()
-        timer = loop.call_at(until, _wake, sleep)
+        timer = loop.call_at(step.until, _wake, sleep)
+        self.ticket = step.ticket
+        if step.ticket is not None:
+            step.ticket.on_call = partial(_wake, sleep)
         await sleep
         timer.cancel()
         self._sleep = None
@@ -311,7 +297,7 @@ class Exchange:
         """Return our own header fields as they stand."""
         visit = self.visit
         admission = visit.admission
-        attempt = self.answered_by or self._attempt
+        attempt = self.answered_by or self.attempt
         return answer.Stamp(
             request_id=visit.id,
             id_name=admission.id_name,
@@ -329,7 +315,7 @@ class Exchange:
     @property
     def has_begun(self) -> bool:
         """Whether the client has its head already: errors must be told in-band."""
-        return self._beat is not None and self._beat.has_begun
+        return self.beat is not None and self.beat.has_begun
 
     def _write_early_head(self) -> None:
         stamp = self.stamp()
@@ -351,15 +337,19 @@ class Exchange:
 
     def _fail(self, fault: Fault | None) -> None:
         """End it for a reason of ours: shut-down, or a bug (None)."""
-        attempt = self._attempt
+        self.drop(fault)
+        self.outcome = Outcome.UPSTREAM_ERROR
+        refusal.answer_failed(self, fault)
+
+    def drop(self, fault: Fault | None) -> None:
+        """Let go of the attempt under way for a reason of ours."""
+        attempt = self.attempt
         if attempt is not None and not attempt.is_over:
             attempt.abort(SHUT_DOWN)
             if fault is not None:
                 self.note(attempt, fault, None)
         if attempt is not None and self.plan is not None:
             self.plan.gone(attempt.target)
-        self.outcome = Outcome.UPSTREAM_ERROR
-        refusal.answer_failed(self, fault)
 
     def note(
         self,
@@ -387,8 +377,8 @@ class Exchange:
     def on_gone(self) -> None:
         """The client hung up: let go of everything at once."""
         self.is_gone = True
-        if self._attempt is not None:
-            self._attempt.abort(CLIENT_GONE)
+        if self.attempt is not None:
+            self.attempt.abort(CLIENT_GONE)
         if self._sleep is not None and not self._sleep.done():
             self._sleep.set_result(False)
 

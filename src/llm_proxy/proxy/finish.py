@@ -14,6 +14,8 @@ MAX_MODEL = 200
 def finish(exchange: "Exchange") -> None:
     """Release the client's connection and report the exchange; never raises for a client gone."""
     exchange.core.exchanges.discard(exchange)
+    if exchange.ticket is not None:
+        exchange.ticket.leave()
     client = exchange.client
     sent_bytes = client.sent_bytes
     client.finish()

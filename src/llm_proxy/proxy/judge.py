@@ -19,6 +19,7 @@ from llm_proxy.domain.faults import (
     STREAM_CUT,
     STREAM_ERROR,
     STREAM_STALLED,
+    TEXT_DIFFERS,
     UNKNOWN_ID,
     Fault,
 )
@@ -38,6 +39,9 @@ LARGE_ANSWER_BYTES = 256 * 1024
 
 NO_PREVIOUS = "previous_response_not_found"
 """What OpenAI calls it, with status 400."""
+
+_AS_IT_IS = (STREAM_ERROR, STREAM_CUT, CANCELLED, SHUT_DOWN, TEXT_DIFFERS)
+"""Faults that have one name, before and behind content."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -170,5 +174,10 @@ def after_commit(fault: Fault) -> Fault:
     """Return how a fault is called once content has been sent."""
     if fault in (SILENT, FIRST_TOKEN_LATE):
         return STREAM_STALLED
-    keeps_name = fault in (STREAM_ERROR, STREAM_CUT, CANCELLED, SHUT_DOWN) or fault.status == 504
+    keeps_name = fault in _AS_IT_IS or fault.status == 504
     return fault if keeps_name else STREAM_CUT
+
+
+def meaning(attempt: Attempt, fault: Fault) -> Fault:
+    """Return what a break teaches: a limit told in mid-stream is the key's, no failure."""
+    return classify(attempt.signal) if attempt.signal is not None else fault

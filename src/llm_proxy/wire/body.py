@@ -12,6 +12,7 @@ Budget (Python 3.11): 3 us for 1.3 KB, 2 ms for 2 MB; 8 us for 1.3 KB with blank
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ def peek(body: bytes) -> Peek:
     )
 
 
-def _place(body: bytes, top: dict[str, Raw], name: str) -> int:
+def _place(body: bytes, top: Mapping[str, Raw], name: str) -> int:
     """Return where the value of `name` starts, or -1, having made sure that no key came twice.
 
     A body without a blank between its tokens, as all SDKs write it, has exactly the length of its
@@ -118,7 +119,7 @@ def _place(body: bytes, top: dict[str, Raw], name: str) -> int:
     return -1
 
 
-def _walk(body: bytes, top: dict[str, Raw], name: str) -> int:
+def _walk(body: bytes, top: Mapping[str, Raw], name: str) -> int:
     """Do the same for any other body, token by token.
 
     Raises:
@@ -152,6 +153,20 @@ def _walk(body: bytes, top: dict[str, Raw], name: str) -> int:
     if top and body[at - 1] != 125:
         raise NeedsSlowPeek
     return place
+
+
+def span_of(body: bytes, top: Mapping[str, Raw], name: str) -> tuple[int, int] | None:
+    """Return where the value of a field stands in `body`; None where there is no such field.
+
+    Args:
+        body: As `peek` has read it.
+        top: What `peek` found in it.
+        name: The field.
+    """
+    if name not in top:
+        return None
+    start = _place(body, top, name)
+    return start, start + len(top[name])
 
 
 def _includes_usage(options: bytes) -> bool:

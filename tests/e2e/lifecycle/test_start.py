@@ -112,7 +112,6 @@ def test_a_mistake_ends_the_start_with_one_line_that_names_it(
         ("DATABASE_URL", "postgresql://user:sk-a-password-123@db/llm"),
         ("REDIS_URL", "redis://:sk-a-password-123@cache"),
         ("WORKERS", "2"),
-        ("STREAM_RESCUE", "1"),
     ],
 )
 def test_a_setting_that_comes_later_ends_the_start_instead_of_being_ignored(

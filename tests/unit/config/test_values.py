@@ -75,6 +75,7 @@ def test_records_lie_in_data_beside_where_the_proxy_was_started(
         ("PATH_REPAIR", "0", False),
         ("METRICS_PUBLIC", "true", True),
         ("STREAM_RESCUE", "0", False),
+        ("STREAM_RESCUE", "on", True),
         ("WORKERS", "1", 1),
         (
             "CORS_ORIGINS",
@@ -138,7 +139,6 @@ def test_an_unusable_value_stops_the_start_with_one_line_and_a_way_out(
         ("DATABASE_URL", "postgresql://u:canary@db/x"),
         ("REDIS_URL", "redis://:canary@cache"),
         ("WORKERS", "2"),
-        ("STREAM_RESCUE", "1"),
     ],
 )
 def test_what_is_not_built_yet_stops_the_start_when_set(

@@ -313,6 +313,7 @@ export const en = {
     probe: "it was due for another try",
     "last resort": "nothing better was left",
     again: "everything had been tried and its pause was over",
+    rescue: "the stream had broken: the text was to go on here",
     replay: "its kept connection had just been closed: a fresh one was tried",
   } as Record<string, string>,
   signIn: {

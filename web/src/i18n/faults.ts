@@ -98,6 +98,7 @@ export const FAULTS: Record<string, Row> = {
   stream_cut: row("the stream broke off", "流中途断开"),
   stream_stalled: row("the stream fell silent", "流中途停顿"),
   stream_error: row("error within the stream", "流中报错"),
+  text_differs: row("the continuation was another text", "续写的内容对不上"),
   client_gone: row("the client hung up", "客户端离开"),
   deadline: row("the request's time was used up", "请求总时限已到", [
     "Raise REQUEST_TIMEOUT_S, or the client's own time limit.",

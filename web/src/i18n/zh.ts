@@ -305,6 +305,7 @@ export const zh: Words = {
     probe: "到了再试一次的时候",
     "last resort": "没有更好的选择",
     again: "其他都已试过，它的等待时间已过",
+    rescue: "流已中断，在此续写",
     replay: "保持的连接刚被关闭，已换新连接重发",
   },
   signIn: {
