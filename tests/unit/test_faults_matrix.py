@@ -38,8 +38,6 @@ def test_every_test_that_a_row_names_exists() -> None:
 def test_every_test_of_a_fault_has_a_row() -> None:
     beginnings = [beginning for row in ROWS for beginning in row.tests]
     for path in sorted((TESTS / "faults").glob("test_*.py")):
-        if path.name == "test_rescue.py":
-            continue  # gets its row together with the feature
         for name in names(path):
             assert any(name.startswith(beginning) for beginning in beginnings), name
 
