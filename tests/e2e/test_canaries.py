@@ -52,6 +52,7 @@ def forms(secret: str) -> Iterator[str]:
 OWNER, PHONE = canary("owner"), canary("phone")
 WRONG = canary("a key that is none of ours")
 PASSWORD = canary("the outbound proxy's password")
+HOOK = canary("the alerts' webhook")
 
 
 def key_of(request: Request) -> str:
@@ -176,6 +177,7 @@ def plant(directory: Path, provider: Provider) -> ProxyProcess:
             "LLM_PROXY_CONFIG": str(file),
             "LOG_LEVEL": "debug",
             "MAX_RETRIES": "1",
+            "ALERT_WEBHOOK_URL": f"http://127.0.0.1:1/hook/{HOOK}",
         },
     )
 
@@ -188,6 +190,7 @@ def canaries() -> dict[str, str]:
         "phone": PHONE,
         "a wrong key": WRONG,
         "outbound password": PASSWORD,
+        "webhook": HOOK,
         **keys,
     }
 
@@ -213,8 +216,10 @@ async def cage(tmp_path: Path) -> AsyncIterator[Cage]:
 
 
 async def test_no_canary_ever_leaves_the_proxy(cage: Cage) -> None:
+    assert await cage.ask("", path="/api/capture", body={"minutes": 10}) == 200
     await upstreams_do_their_worst(cage)
     await clients_do_their_worst(cage)
+    await the_owner_does_everything(cage)
     await everything_is_looked_at(cage)
     assert await asyncio.to_thread(cage.proxy.stop) == 0
     found = [one for what, data in cage.received for one in finds(f"answer to {what}", data)]
@@ -287,6 +292,24 @@ async def clients_do_their_worst(cage: Cage) -> None:
         hasty.abort()
 
 
+async def the_owner_does_everything(cage: Cage) -> None:
+    """Give every order that the page knows, sensible and not."""
+    for name in ANSWERS:
+        await cage.ask("", path=f"/api/upstreams/{name}/keys/key-1/test", body={})
+    for name in (*ANSWERS, OWNER):
+        await cage.ask(name, path="/api/playground")
+        await cage.ask(name, path=f"/api/playground?target={name}/key-1")
+    await cage.ask("", path=f"/api/playground?format={OWNER}", body={})
+    await cage.ask("", path=f"/api/upstreams/{OWNER}/keys/{OWNER}/{OWNER}", body={})
+    await cage.ask("", path=f"/api/in-flight/{OWNER}/cancel", body={})
+    await cage.ask("", path="/api/capture", body={"minutes": OWNER})
+    assert await cage.ask("", path="/api/alerts/test", body={}) == 200
+    for query in (f"q={OWNER}", f"model={OWNER}", f"before={OWNER}", f"status={OWNER}"):
+        for path in ("/api/requests", "/api/export.csv", "/api/export.jsonl"):
+            await cage.ask("", method="GET", path=f"{path}?{query}")
+    await cage.ask("", method="GET", path=f"/api/numbers?window={OWNER}")
+
+
 async def everything_is_looked_at(cage: Cage) -> None:
     """Ask for the metrics and all of the page's data, as everybody may."""
     for key in (OWNER, PHONE, None):
@@ -296,6 +319,14 @@ async def everything_is_looked_at(cage: Cage) -> None:
             "/api/requests?limit=200",
             "/api/upstreams",
             "/api/session",
+            "/api/numbers?window=1h",
+            "/api/errors?window=1h",
+            "/api/in-flight",
+            "/api/settings",
+            "/api/export.csv",
+            "/api/export.jsonl",
+            "/api/capture",
+            "/api/openapi.json",
             "/health",
             "/ready",
             "/v1/models",
