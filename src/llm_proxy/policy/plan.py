@@ -304,6 +304,7 @@ class Plan:
             fault,
             attempts=self._counted,
             backoffs=self._backoffs,
+            is_last=self._is_last,
             deadline=deadline,
             now=now,
             rng=rng,

@@ -163,6 +163,7 @@ def after_break(
     *,
     attempts: int,
     backoffs: int = 0,
+    is_last: bool = True,
     deadline: float = FOREVER,
     now: float,
     rng: Callable[[], float],
@@ -170,12 +171,14 @@ def after_break(
 ) -> GiveUp | TryAgain:
     """Decide whether an answer that broke behind its first content may go on elsewhere.
 
-    Others come first, and whoever broke it last, after a pause; one that fell silent never.
+    Others come first, and whoever broke it last, after a pause; one that fell silent never, nor
+    any while another model is left.
 
     Args:
         fault: How it broke; where the upstream said why, what that means.
         attempts: See `after_fault`; the limit is the same.
         backoffs: See `after_fault`.
+        is_last: Whether no other model is left.
         deadline: Loop time at which the client must have more.
         now: Loop time.
         rng: Uniform in [0, 1).
@@ -187,10 +190,10 @@ def after_break(
         return GiveUp("attempts")
     if now >= deadline:
         return GiveUp("deadline")
-    is_silent = fault is STREAM_STALLED
+    is_out = fault is STREAM_STALLED or not is_last
     pause_s = min(config.backoff_s * 2.0 ** min(backoffs, 16), config.backoff_cap_s)
     return TryAgain(
-        same_at=FOREVER if is_silent else now + pause_s * (1 - 0.25 * rng()),
+        same_at=FOREVER if is_out else now + pause_s * (1 - 0.25 * rng()),
         is_elsewhere_first=True,
     )
 
