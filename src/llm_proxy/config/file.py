@@ -30,6 +30,7 @@ UPSTREAM_NAMES = (
     "model_map",
     "weight",
     "priority",
+    "max_concurrency",
     "headers",
     "proxy",
     "timeouts",

@@ -70,6 +70,17 @@ _UPSTREAM = {
         "Whole number; lower ones are asked first. Default 0.",
         "整数，小者优先。默认 0。",
     ),
+    "max_concurrency": (
+        (
+            "Requests in flight at each key of this upstream, streams to their end. More go to "
+            "other keys and upstreams at once; where all are full they wait up to 5 s, in order "
+            "of arrival, then get 503. Default 0: any number."
+        ),
+        (
+            "此上游每个密钥同时处理的请求数（流式请求算到结束）。超出的请求立即改用其他密钥或上游；"
+            "全部占满时按到达顺序最多等待 5 秒，仍无空位则返回 503。默认 0，不限。"
+        ),
+    ),
     "headers": (
         "Request headers added on the way up, as a table.",
         "发往上游时附加的请求头（表）。",
@@ -83,8 +94,9 @@ _UPSTREAM = {
         "时限表：`connect_s`、`upstream_s`、`first_token_s`、`stream_idle_s`。",
     ),
     "message_auth": (
-        "How a key goes up on Messages paths: `x-api-key` (default) or `bearer`.",
-        "Messages 接口发送密钥的方式：`x-api-key`（默认）或 `bearer`。",
+        "How a key goes up on Messages paths: `x-api-key` or `bearer`. Default: as a known host wants "
+        "it, else `x-api-key`.",
+        "Messages 接口发送密钥的方式：`x-api-key` 或 `bearer`。默认按已知主机的要求，否则 `x-api-key`。",
     ),
     "translation": (
         "Table of what requests in another format need here; see [compatibility](compatibility.md).",
@@ -208,6 +220,7 @@ name = "local"
 url = "http://127.0.0.1:11434"
 key = "none"
 priority = 1
+max_concurrency = 4
 model_map = { "gpt-*" = "qwen3" }
 timeouts = { upstream_s = 120 }
 

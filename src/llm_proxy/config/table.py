@@ -94,6 +94,7 @@ class _Table:
             model_map=self._model_map(defaults.model_map),
             weight=self._number("weight", 1.0, above=0.0),
             priority=int(self._number("priority", 0, above=-1)),
+            max_concurrency=int(self._number("max_concurrency", 0, above=-1)),
             headers=self._headers(),
             proxy=self._proxy(address, defaults.outbound),
             timeouts=self._timeouts(defaults.timeouts),
@@ -179,7 +180,7 @@ class _Table:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or not above < value <= 1_000_000:
             raise self._refuse(name, f"is not a number above {above:g}", "1")
-        if name == "priority" and value != int(value):
+        if name in ("priority", "max_concurrency") and value != int(value):
             raise self._refuse(name, "is not a whole number", "1")
         return float(value)
 

@@ -19,6 +19,7 @@ models = ["gpt-*"]
 model_map = { "fast" = "gpt-5" }
 weight = 2.5
 priority = 1
+max_concurrency = 4
 headers = { "X-Team" = "blue" }
 proxy = "socks5h://127.0.0.1:1080"
 timeouts = { upstream_s = 30, connect_s = 0.5 }
@@ -39,6 +40,7 @@ def test_upstream_tables_say_more_than_variables_can(load_with: Load) -> None:
     assert (first.formats, first.models) == (("chat", "responses"), ("gpt-*",))
     assert first.model_map == (("fast", "gpt-5"), ("other", "x"))
     assert (first.weight, first.priority) == (2.5, 1)
+    assert (first.max_concurrency, second.max_concurrency) == (4, 0)
     assert first.headers == (("x-team", "blue"),)
     assert first.proxy is not None
     assert first.proxy.reveal() == "socks5://127.0.0.1:1080"
@@ -149,6 +151,13 @@ def test_a_mistake_in_the_file_is_named_as_written_there(
         ('url = "a.com"\nkey = "k"\nweight = 0', "upstream[0].weight", "number"),
         ('url = "a.com"\nkey = "k"\nweight = nan', "upstream[0].weight", "number"),
         ('url = "a.com"\nkey = "k"\npriority = 0.5', "upstream[0].priority", "whole"),
+        ('url = "a.com"\nkey = "k"\nmax_concurrency = 1.5', "upstream[0].max_concurrency", "whole"),
+        ('url = "a.com"\nkey = "k"\nmax_concurrency = -1', "upstream[0].max_concurrency", "number"),
+        (
+            'url = "a.com"\nkey = "k"\nmax_concurrency = true',
+            "upstream[0].max_concurrency",
+            "number",
+        ),
         ('url = "a.com"\nkey = "k"\nname = "a b"', "upstream[0].name", "letters"),
         ('url = "a.com"\nkey = "k"\nformats = ["gpt"]', "upstream[0].formats", "unknown"),
         ('url = "a.com"\nkey = "k"\nheaders = 1', "upstream[0].headers", "table"),
