@@ -348,10 +348,15 @@ def _read(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def is_healthy(host: str, port: int, limit_s: float = 4.0) -> bool:
-    """Return whether a proxy on this machine answers `/health`; for container health checks."""
+def connection_here(host: str, port: int, limit_s: float = 4.0) -> http.client.HTTPConnection:
+    """Return a connection to the proxy that listens on this machine, not made yet."""
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
-    connection = http.client.HTTPConnection(everywhere.get(host, host), port, timeout=limit_s)
+    return http.client.HTTPConnection(everywhere.get(host, host), port, timeout=limit_s)
+
+
+def is_healthy(host: str, port: int) -> bool:
+    """Return whether a proxy on this machine answers `/health`; for container health checks."""
+    connection = connection_here(host, port)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == 200

@@ -8,6 +8,7 @@ import argparse
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +36,10 @@ _DEMO_BLANKS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 good, 1 bad findings, 2 bad configuration."""
     _open_closed_streams()
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     config: str | None = getattr(options, "config", None)  # given before or after the command
+    _refuse_lone_options(parser, options)
     commands = {
         "serve": _serve,
         "demo": _demo,
@@ -48,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that has no `…` gets an escape
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if getattr(options, "explain", None) is not None:
+            return _explain(config, options)
         return commands[options.command or "serve"](config)
     except ConfigError as error:
         print(f"llm-proxy: {error}", file=sys.stderr)
@@ -98,8 +103,34 @@ def _parser() -> argparse.ArgumentParser:
         ("health", "exit 0 if the proxy on this machine answers, for container health checks"),
         ("version", "print the version"),
     ):
-        commands.add_parser(name, help=text, description=text, parents=[shared])
+        command = commands.add_parser(name, help=text, description=text, parents=[shared])
+        if name == "check":
+            _add_explain(command)
     return parser
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--explain",
+        metavar="MODEL",
+        help="say instead which key would serve MODEL now, in which order, and why the others "
+        "would not: as the running proxy knows it, else by the configuration alone; "
+        "exit code 1 if none would",
+    )
+    command.add_argument(
+        "--format",
+        choices=("chat", "messages", "responses"),
+        help="with --explain: the format the client speaks (default: chat)",
+    )
+    command.add_argument("--json", action="store_true", help="with --explain: print JSON")
+
+
+def _refuse_lone_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    is_explained = getattr(options, "explain", None) is not None
+    if not is_explained and (getattr(options, "format", None) or getattr(options, "json", False)):
+        parser.error("--format and --json belong to check --explain MODEL")
+    if is_explained and not options.explain.strip():
+        parser.error("--explain needs the name of a model")
 
 
 def _serve(config: str | None) -> int:
@@ -166,6 +197,26 @@ def _check(config: str | None) -> int:
         has_failed = has_failed or finding.level == "FAIL"
         print(f"{finding.level:4}  {finding.text}", flush=True)
     return 1 if has_failed else 0
+
+
+def _explain(config: str | None, options: argparse.Namespace) -> int:
+    import msgspec
+
+    from llm_proxy.config.load import examine_process
+    from llm_proxy.explain import lines, report_on
+
+    settings, problems = examine_process(config)
+    report = report_on(settings, options.explain, options.format or "chat")
+    if report.source == "configuration" and problems:
+        for problem in problems:
+            print(f"FAIL  {problem}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        for line in lines(report, time.time()):
+            print(line)
+    return 0 if report.outlook.would_serve else 1
 
 
 def _config(config: str | None) -> int:

@@ -18,8 +18,10 @@ from llm_proxy.dashboard.shapes import (
     SettingShown,
     SettingsShown,
 )
+from llm_proxy.policy.explain import Outlook
 from llm_proxy.proxy.core import Core
 from llm_proxy.proxy.exchange import Exchange
+from llm_proxy.proxy.explain import explain_model
 
 LOG = getLogger("llm_proxy")
 BY_OWNER = "cancelled on the page"
@@ -91,6 +93,22 @@ class Controls:
     async def test_alert(self) -> AlertTest:
         """Send a test alert and say what became of it."""
         return await self._alarms.test()
+
+    def explain(self, model: str, format_: str) -> Outlook:
+        """Return who would serve a model now, and why each other key would not."""
+        core = self._core
+        outlook = explain_model(
+            core.table,
+            core.board,
+            model=model,
+            format_name=format_,
+            now=core.loop.time(),
+            max_retries=core.retry.max_retries,
+        )
+        outlook.says = core.redact(outlook.says)
+        for explained in outlook.targets:
+            explained.says = core.redact(explained.says)
+        return outlook
 
     def settings(self) -> SettingsShown:
         """Return the effective configuration, secrets masked."""

@@ -12,6 +12,7 @@ from llm_proxy.dashboard.shapes import (
 from llm_proxy.domain.filter import Filter
 from llm_proxy.domain.record import Record
 from llm_proxy.domain.tally import Tally, fault_counts
+from llm_proxy.policy.explain import Outlook
 from llm_proxy.store.queries import FaultRow
 from llm_proxy.store.search import Found
 
@@ -109,6 +110,10 @@ class FakeControl:
     async def test_alert(self) -> AlertTest:
         self.orders.append("test alert")
         return AlertTest(False, "ALERT_WEBHOOK_URL is not set")
+
+    def explain(self, model: str, format_: str) -> Outlook:
+        self.orders.append(f"explain {model} {format_}")
+        return Outlook("refuses", "nobody would be asked", False, None, [])
 
     def settings(self) -> SettingsShown:
         setting = SettingShown("PROXY_URL", "https://a.example/v1", "environment", False)

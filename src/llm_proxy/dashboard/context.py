@@ -12,6 +12,7 @@ from llm_proxy.domain.record import Record
 from llm_proxy.domain.secret import AccessKey
 from llm_proxy.domain.status import StoreStatus, Totals, UpstreamStatus
 from llm_proxy.domain.tally import Tally
+from llm_proxy.policy.explain import Outlook
 from llm_proxy.store.queries import FaultRow
 from llm_proxy.store.search import Found
 
@@ -65,6 +66,9 @@ class Control(Protocol):
 
     async def test_alert(self) -> AlertTest:
         """Send a test alert and say what became of it."""
+
+    def explain(self, model: str, format_: str) -> Outlook:
+        """Return who would serve a model now, and why each other key would not."""
 
     def settings(self) -> SettingsShown:
         """Return the effective configuration, secrets masked."""

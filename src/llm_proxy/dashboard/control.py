@@ -7,6 +7,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from .answer import Problem, json_answer
+from .asking import MAX_TEXT
 from .context import DashboardContext
 from .shapes import AllInFlight, CaptureAsked
 from .sign_in import Gate
@@ -49,6 +50,7 @@ class Orders:
             Route("/api/in-flight", self.in_flight),
             Route("/api/in-flight/{id}/cancel", self.cancel, methods=["POST"]),
             Route(key, self.act, methods=["POST"]),
+            Route("/api/explain", self.explain),
             Route("/api/settings", self.settings),
             Route("/api/capture", self.captured),
             Route("/api/capture", self.capture, methods=["POST"]),
@@ -88,6 +90,17 @@ class Orders:
         elif control.change_key(target_id, action):
             return Response(status_code=204)
         raise Problem(404, "there is no such key")
+
+    async def explain(self, request: Request) -> Response:
+        """Answer `GET /api/explain`."""
+        self._gate.owner(request)
+        model = request.query_params.get("model", "")
+        format_ = request.query_params.get("format", FORMATS[0])
+        if not 0 < len(model) <= MAX_TEXT:
+            raise Problem(400, f"model must be a name of at most {MAX_TEXT} characters")
+        if format_ not in FORMATS:
+            raise Problem(400, f"format must be one of {', '.join(FORMATS)}")
+        return json_answer(self._context.control.explain(model, format_))
 
     async def settings(self, request: Request) -> Response:
         """Answer `GET /api/settings`."""

@@ -7,6 +7,7 @@ import msgspec
 
 from llm_proxy.domain.faults import FAULTS
 from llm_proxy.domain.record import Outcome, Record
+from llm_proxy.policy.explain import Outlook
 
 from . import shapes
 from .asking import DEFAULT_LIMIT, DEFAULT_WINDOW, FILTERS, MAX_LIMIT, MAX_TEXT, WINDOWS
@@ -114,6 +115,10 @@ OPERATIONS = (
     Operation(
         "post", "/api/alerts/test", "Send a test alert", shapes.AlertTest,
         refusals=(401, 403, 429),
+    ),
+    Operation(
+        "get", "/api/explain", "Who would serve a model now, and why each other key would not",
+        Outlook, query=("model", "format"), refusals=(400, 401, 403, 429),
     ),
     Operation(
         "get", "/api/settings", "Effective settings, secrets masked", shapes.SettingsShown,

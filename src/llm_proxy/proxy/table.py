@@ -4,14 +4,15 @@ A table is immutable; a reload makes a new one, and exchanges under way keep the
 """
 
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 import msgspec
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.made import fingerprint
 from llm_proxy.domain.target import Target, Upstream, targets_of
-
-from .call import Call
+from llm_proxy.formats.endpoint import Endpoint
+from llm_proxy.formats.format import Format
 
 MAX_CHAIN = 5
 """Models of one chain; more would outlast any client's patience."""
@@ -26,11 +27,24 @@ class Route(msgspec.Struct, frozen=True):
         targets: In configured order; at least one.
         names: The model's name at each target (by target id), where the call names a model.
         model: The name by which limits are remembered.
+        asked: The model's name as clients have it; None where the call names none.
     """
 
     targets: tuple[Target, ...]
     names: dict[str, str | None]
     model: str
+    asked: str | None = None
+
+
+class Asked(Protocol):
+    """What routing reads of a call."""
+
+    @property
+    def format(self) -> Format: ...
+    @property
+    def endpoint(self) -> Endpoint: ...
+    @property
+    def model(self) -> str | None: ...
 
 
 class Table:
@@ -63,7 +77,7 @@ class Table:
         for target in self.targets:
             self._alone.setdefault(fingerprint(target), []).append((target,))
 
-    def routes(self, call: Call) -> tuple[Route, ...]:
+    def routes(self, call: Asked) -> tuple[Route, ...]:
         """Return where `call` can go: with the model it asks for, then with its fallbacks.
 
         Raises:
@@ -91,7 +105,7 @@ class Table:
                     break
         return tuple(tied)
 
-    def _make_chain(self, call: Call) -> tuple[Route, ...]:
+    def _make_chain(self, call: Asked) -> tuple[Route, ...]:
         models = [call.model]
         while models[-1] in self._fallbacks and len(models) < MAX_CHAIN:
             other = self._fallbacks[models[-1]]
@@ -109,7 +123,7 @@ class Table:
             raise refusals[0]
         return tuple(routes)
 
-    def _make(self, call: Call, model: str | None) -> Route:
+    def _make(self, call: Asked, model: str | None) -> Route:
         speaking = [u for u in self.upstreams if speaks(u, call.format.name)]
         if not speaking:
             raise RequestError(
@@ -132,6 +146,7 @@ class Table:
             targets=targets,
             names={target.id: names[target.upstream.name] for target in targets},
             model=names[serving[0].name] or "",
+            asked=model,
         )
 
 
