@@ -9,6 +9,7 @@ from typing import Any
 
 from . import literal
 from .budget import Budget
+from .chat_plain import PlainCall
 from .context import Context
 from .hear import arguments_in, index_in, object_in, text_in
 from .pieces import Piece, ToolArguments, ToolStart
@@ -82,6 +83,15 @@ class Calls:
         if not call.name:
             call.name = name
         self._add(call, arguments, out)
+
+    def read_plain(self, entry: PlainCall, out: list[Piece]) -> bool:
+        """Tell more arguments of a call that was told; False = it is another."""
+        call = self._by_index.get(entry.index)
+        if call is None or not call.is_started or (entry.id and entry.id != call.id):
+            return False
+        if entry.function.arguments:
+            out.append(ToolArguments(call.key, entry.function.arguments))
+        return True
 
     def attach(self, extra: dict[str, Any]) -> None:
         """Take an extra that came without a call: it belongs to the last one."""

@@ -3,9 +3,7 @@
 Budget (Python 3.11): a chunk of mere text 2 us, any other 10 us.
 """
 
-from typing import Annotated, Any, Literal
-
-import msgspec
+from typing import Any
 
 from llm_proxy.domain.signal import Signal
 from llm_proxy.formats.usage import chat_usage, merged
@@ -13,48 +11,13 @@ from llm_proxy.formats.usage import chat_usage, merged
 from . import literal
 from .budget import Budget
 from .chat_calls import Calls
+from .chat_plain import PlainCall, read_plain
 from .chat_thoughts import Thoughts
 from .context import Context
 from .cut import Prefill, ThinkTags
 from .errors import NoAnswerError, UpstreamFailedError
-from .hear import UNREADABLE, Hear, index_in, object_in, objects_in, plain, text_in
+from .hear import Hear, index_in, object_in, objects_in, plain, text_in
 from .pieces import Citation, Finish, Piece, Refusal, Text
-
-_Nothing = Literal[""] | None
-
-
-class _PlainDelta(msgspec.Struct, gc=False):
-    """Nothing but text; anything else makes reading it as this one fail."""
-
-    content: Annotated[str, msgspec.Meta(min_length=1)]
-    reasoning_content: _Nothing = None
-    reasoning: _Nothing = None
-    refusal: _Nothing = None
-    reasoning_details: Annotated[list[None], msgspec.Meta(max_length=0)] | None = None
-    tool_calls: Annotated[list[None], msgspec.Meta(max_length=0)] | None = None
-    annotations: Annotated[list[None], msgspec.Meta(max_length=0)] | None = None
-    function_call: None = None
-    extra_content: None = None
-
-
-class _PlainChoice(msgspec.Struct, gc=False):
-    delta: _PlainDelta
-    index: Literal[0] = 0
-    finish_reason: _Nothing = None
-    logprobs: None = None
-    usage: None = None
-
-
-class _Plain(msgspec.Struct, gc=False):
-    choices: Annotated[list[_PlainChoice], msgspec.Meta(min_length=1, max_length=1)]
-    usage: None = None
-    error: None = None
-    type: None = None
-    x_groq: None = None
-    base_resp: None = None
-
-
-_read_plain = msgspec.json.Decoder(_Plain).decode
 
 _REASONS = {
     "stop": "stop",
@@ -109,16 +72,26 @@ class HearChat(Hear):
 
     def _feed_data(self, name: bytes, data: bytes, out: list[Piece]) -> None:
         if self._is_plain:
-            try:
-                chunk = _read_plain(data)
-            except UNREADABLE:
-                pass
-            else:
-                out.append(Text(chunk.choices[0].delta.content))
+            said = read_plain(data)
+            if said is not None and self._tell_plain(*said, out):
                 return
         value = self._read(data)
         if value is not None:
             self._read_chunk(value, out)
+
+    def _tell_plain(
+        self, text: str, thought: str, call: PlainCall | None, out: list[Piece]
+    ) -> bool:
+        """Tell what continues the present run; False = it begins another."""
+        if call is not None:
+            return self._calls.read_plain(call, out)
+        if self._thoughts.is_open == bool(text):
+            return False
+        if text:
+            out.append(Text(text))
+        else:
+            self._thoughts.add(thought, "", [], out)
+        return True
 
     def _read_whole(self, value: dict[str, Any], out: list[Piece]) -> None:
         if not objects_in(value, "choices"):
@@ -165,7 +138,6 @@ class HearChat(Hear):
             and self.model
             and self._tags is None
             and not self._context.prefill
-            and not self._thoughts.is_open
             and not self._calls.is_holding
         )
 
