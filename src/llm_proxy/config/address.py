@@ -165,8 +165,9 @@ def _root(setting: str, path: str, host: str, repairs: Repairs) -> str:
             repairs.say(setting, f"the endpoint {endpoint} cut off")
             return _undoubled(setting, root.removesuffix(endpoint), repairs)
     root = _undoubled(setting, root, repairs)
-    if not root:
-        return known(host).root
+    usual = known(host).root
+    if root in ("", usual):
+        return usual
     segments = root.split("/")
     if segments[-1] == "anthropic" or not any(map(_VERSION.fullmatch, segments)):
         return f"{root}/v1"

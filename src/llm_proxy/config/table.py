@@ -16,7 +16,7 @@ from llm_proxy.domain.target import Timeouts, Upstream
 
 from .address import Address, read_address
 from .file import as_text, nearest_name
-from .hosts import formats_of, knobs_of
+from .hosts import formats_of, knobs_of, message_auth_of
 from .kinds import FORMATS, Kind, Lists, Pairs, assignment, parse_as
 from .knobs import read_knobs
 from .outbound import Outbound, read_proxy
@@ -98,7 +98,7 @@ class _Table:
             headers=self._headers(),
             proxy=self._proxy(address, defaults.outbound),
             timeouts=self._timeouts(defaults.timeouts),
-            message_auth=self._message_auth(),
+            message_auth=self._message_auth(address.host),
             knobs=read_knobs(
                 self._at("translation"),
                 self._table.get("translation", {}),
@@ -230,8 +230,8 @@ class _Table:
             limits[name] = float(value)
         return msgspec.structs.replace(shared, **limits)
 
-    def _message_auth(self) -> str:
-        word = self._text("message_auth").lower() or "x-api-key"
+    def _message_auth(self, host: str) -> str:
+        word = self._text("message_auth").lower() or message_auth_of(host)
         if word not in {"x-api-key", "bearer"}:
             raise self._refuse("message_auth", "is neither x-api-key nor bearer", "bearer")
         return word

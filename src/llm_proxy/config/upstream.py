@@ -14,7 +14,7 @@ from llm_proxy.domain.target import Key, Timeouts, Upstream
 
 from .access import check_key_text
 from .address import Address, is_loopback, read_address
-from .hosts import formats_of, knobs_of
+from .hosts import formats_of, knobs_of, message_auth_of
 from .outbound import Outbound
 from .reading import Reading
 from .repair import cleaned, items, joined_addresses, without_header_words
@@ -106,6 +106,7 @@ def from_lists(
             models=served,
             model_map=defaults.model_map,
             knobs=knobs_of(address.host),
+            message_auth=message_auth_of(address.host),
             proxy=defaults.outbound.proxy_of(address),
             timeouts=defaults.timeouts,
         )
