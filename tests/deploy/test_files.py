@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -277,6 +278,25 @@ def test_railway_declares_every_resource_and_imports_every_name() -> None:
     assert set(re.findall(r"const (\w+) = (?:service|volume)\(", text)) == {
         name.strip() for name in re.findall(r"resources: \[(.+?)\]", text)[0].split(",")
     }
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "README.zh-CN.md", "docs/deploy.md", "docs/deploy.zh-CN.md"]
+)
+def test_the_buttons_of_the_documentation_fit_the_files(page: str) -> None:
+    text = text_of(page)
+    (koyeb,) = re.findall(r"\((https://app\.koyeb\.com/deploy\?[^)]+)\)", text)
+    asked = dict(parse_qsl(urlsplit(koyeb).query, keep_blank_values=True))
+    msgspec.convert(asked.pop("image"), shapes.Image)
+    assert asked.pop("ports") == f"{Settings().port};http;/"
+    assert (asked.pop("type"), asked.pop("name")) == ("docker", "llm-proxy")
+    variables = {key.removeprefix("env[").removesuffix("]"): value for key, value in asked.items()}
+    assert {key for key, value in variables.items() if not value} == set(ASKED)
+    assert set(variables) <= SETTINGS
+    assert float(variables["DRAIN_TIMEOUT_S"]) + 5 <= PLATFORM_ENDS_AFTER_S
+    repository = msgspec.json.decode(text_of("app.json"), type=shapes.HerokuApp).repository
+    assert f"https://render.com/deploy?repo={repository})" in text
+    assert f"https://www.heroku.com/deploy?template={repository})" in text
 
 
 def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 TWINS = [
     ("README.md", "README.zh-CN.md"),
     ("docs/clients.md", "docs/clients.zh-CN.md"),
+    ("docs/deploy.md", "docs/deploy.zh-CN.md"),
     ("docs/settings.md", "docs/settings.zh-CN.md"),
 ]
 LONE_SETTINGS = frozenset({"HOST", "PORT", "WORKERS", "DASHBOARD"})
@@ -28,6 +29,8 @@ NOT_SETTINGS = frozenset({
     "LLM_PROXY_CONFIG",  # where the file is, read before any setting
     "LLM_PROXY_KEY",  # an example's own
     "MAINPID",  # systemd's
+    "RAILWAY_DEPLOYMENT_DRAINING_SECONDS",
+    "RAILWAY_RUN_UID",
 })  # fmt: skip
 CLIENTS_OWN = (
     "ANTHROPIC_",
