@@ -47,6 +47,7 @@ def test_nobody_is_kept_out(
         server.finish(attempts=[LIMITED, ANSWERED])
         server.finish(outcome=Outcome.UPSTREAM_ERROR, status=502, error="the upstream failed")
         server.rest(state="cooling", back_in_s=95.0, cause="quota", source="header")
+        expect(page.locator("#access-key")).to_be_visible()
         page.evaluate(axe)
         assert complaints(page) == []  # as a stranger sees it
         sign_in(page, KEY)
@@ -56,6 +57,7 @@ def test_nobody_is_kept_out(
         )
         page.locator(".chip.more").click()
         expect(page.locator("details:not([open])")).to_have_count(0)
+        expect(page.locator(".flight-none")).to_be_visible()
         assert complaints(page) == []
         page.locator("tr.request").last.get_by_role("button").click()
         expect(page.locator(".step")).to_have_count(2)

@@ -39,6 +39,8 @@ function usageWords(record: RequestRecord): string | null {
 function Times({ record }: { record: RequestRecord }) {
   const said = words.value.detail;
   const { own } = gapsOf(record);
+  // Its times are rounded, so a sum that leaves nothing means less than can be told.
+  const ownAtLeast = own === 0 ? Number.EPSILON : own;
   return (
     <dl class="times">
       <Fact name={said.total}>
@@ -48,7 +50,7 @@ function Times({ record }: { record: RequestRecord }) {
         <strong class="figures">{took(record.first_token_ms)}</strong>
       </Fact>
       <Fact name={said.own} help={said.ownHelp}>
-        <strong class="figures">{took(own)}</strong>
+        <strong class="figures">{took(ownAtLeast)}</strong>
       </Fact>
     </dl>
   );

@@ -108,12 +108,14 @@ function asidesOf(attempt: Attempt, number: number): string[] {
 
 interface StepProps {
   attempt: Attempt;
+  /** Four attempts may meet the same; one way to its like is enough. */
+  isFirstOfItsFault: boolean;
   number: number;
   record: RequestRecord;
   scale: number;
 }
 
-function Step({ attempt, number, record, scale }: StepProps) {
+function Step({ attempt, isFirstOfItsFault, number, record, scale }: StepProps) {
   const said = words.value.detail;
   const fault = attempt.fault === undefined ? null : faultWords(attempt.fault, language.value);
   const asides = asidesOf(attempt, number);
@@ -141,7 +143,7 @@ function Step({ attempt, number, record, scale }: StepProps) {
           <strong>{said.advice}</strong> {fault.advice}
         </p>
       )}
-      {attempt.fault !== undefined && (
+      {attempt.fault !== undefined && isFirstOfItsFault && (
         <button
           type="button"
           class="text-button"
@@ -188,7 +190,14 @@ export function Steps({ record }: { record: RequestRecord }) {
       <Ruler record={record} scale={scale} />
       <ol class="steps">
         {attempts.map((attempt, at) => (
-          <Step key={at} attempt={attempt} number={at + 1} record={record} scale={scale} />
+          <Step
+            key={at}
+            attempt={attempt}
+            isFirstOfItsFault={attempts.findIndex((one) => one.fault === attempt.fault) === at}
+            number={at + 1}
+            record={record}
+            scale={scale}
+          />
         ))}
       </ol>
     </>
