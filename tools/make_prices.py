@@ -12,6 +12,7 @@ import sys
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from genai_prices import data, types
 
@@ -20,7 +21,7 @@ LICENCE = "MIT, copyright (c) Pydantic Services Inc. 2025 to present"
 _FIELDS = {"input_mtok": "i", "output_mtok": "o", "cache_read_mtok": "r", "cache_write_mtok": "w"}
 
 
-def clause(match: object) -> list:
+def clause(match: object) -> list[Any]:
     """Return a condition on a model's name: a mark and its texts or conditions."""
     match match:
         case types.ClauseEquals():
@@ -45,9 +46,9 @@ def pico(price: Decimal) -> int:
     return round(price * 1_000_000)
 
 
-def price(of: types.ModelPrice) -> dict:
+def price(of: types.ModelPrice) -> dict[str, Any]:
     """Return one set of prices; a tiered one as [base, [from tokens, price]…]."""
-    found: dict = {}
+    found: dict[str, Any] = {}
     for name, short in _FIELDS.items():
         value = getattr(of, name)
         if isinstance(value, types.TieredPrices):
@@ -64,7 +65,7 @@ def is_by_tokens(of: types.ModelInfo) -> bool:
     return all(row.input_mtok is not None and row.requests_kcount is None for row in rows)
 
 
-def prices(of: types.ModelInfo) -> list[dict]:
+def prices(of: types.ModelInfo) -> list[dict[str, Any]]:
     """Return the model's prices; of those whose time has come the last one counts."""
     if isinstance(of.prices, types.ModelPrice):
         return [price(of.prices)]
@@ -85,7 +86,7 @@ def prices(of: types.ModelInfo) -> list[dict]:
 
 def main(day: str) -> None:
     """Write the table, read on `day`."""
-    providers = {}
+    providers: dict[str, dict[str, Any]] = {}
     for one in data.providers:
         models = [
             [clause(model.match), prices(model)] for model in one.models if is_by_tokens(model)

@@ -92,7 +92,8 @@ class Controls:
 
     async def test_alert(self) -> AlertTest:
         """Send a test alert and say what became of it."""
-        return await self._alarms.test()
+        detail = await self._alarms.test()
+        return AlertTest(ok=not detail, detail=detail)
 
     def explain(self, model: str, format_: str) -> Outlook:
         """Return who would serve a model now, and why each other key would not."""

@@ -7,7 +7,7 @@ import pytest
 from llm_proxy.domain.faults import KEY_REJECTED, RATE_LIMITED, SERVER_ERROR, Fault
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
-from llm_proxy.policy.choose import Pick, choose
+from llm_proxy.policy.choose import Nothing, Pick, choose
 from llm_proxy.policy.limits_seen import Advice
 
 from .build import middle, targets, upstream
@@ -24,6 +24,7 @@ def choices(board: Board, now: float = 0.0) -> set[str]:
     found: set[str] = set()
     for chance in (0.0, 0.3, 0.6, 0.9):
         chosen = choose(board, PAIR, model="m", now=now, rng=always(chance))
+        assert isinstance(chosen, Pick | Nothing)
         found.add(chosen.target.id if isinstance(chosen, Pick) else chosen.why)
     return found
 
