@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from llm_proxy.cli import main
 from llm_proxy.config.load import load
@@ -201,6 +202,18 @@ def test_every_metric_and_outcome_is_explained_for_operators() -> None:
         assert re.search(rf"`{name}(?:_total)?[`{{]", page), name
     for outcome in Outcome:
         assert f"| `{outcome.value}` |" in page
+
+
+def test_the_site_shows_every_page_under_the_language_it_is_in() -> None:
+    (english, chinese) = yaml.safe_load(text_of("mkdocs.yml"))["nav"]
+    shown = [
+        set().union(*(one.values() for one in part))
+        for part in (english["English"], chinese["中文"])
+    ]
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    is_chinese = {name for name in pages if name.endswith(".zh-CN.md")}
+    assert shown[0] == {"index.md", "security.md", "changelog.md", *(pages - is_chinese)}
+    assert shown[1] == {"index.zh-CN.md", *is_chinese}
 
 
 def test_no_page_says_a_thing_twice_under_the_same_heading() -> None:
