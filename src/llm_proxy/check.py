@@ -1,9 +1,8 @@
 """Tries the configuration against the real upstreams, at no cost in tokens.
 
 For each upstream: name resolution, TCP and TLS one by one, as each has its own cure; then each
-key against the model list, in the OpenAI shape and in Anthropic's; then an empty object posted to
-each endpoint, which a provider that knows the endpoint refuses as invalid and one that does not
-answers with 404. Blocking sockets from the standard library: it shares no code with the data
+key against the model list, in the OpenAI shape and in Anthropic's; then which formats it speaks
+(`check_formats.py`). Blocking sockets from the standard library: it shares no code with the data
 path, so it can also tell when that one is at fault. No text of an upstream is printed.
 """
 
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from llm_proxy.check_formats import NOT_THERE, PATHS, Reply, try_formats
 from llm_proxy.config.kinds import FORMATS
 from llm_proxy.config.settings import Settings
 from llm_proxy.domain.errors import ConfigError
@@ -27,8 +27,6 @@ from llm_proxy.domain.target import Key, Upstream
 _ANSWER_S = 20.0
 _MAX_BODY_BYTES = 4 << 20
 _MAX_HEAD_BYTES = 16 << 10
-_PATHS = {"chat": "/chat/completions", "messages": "/messages", "responses": "/responses"}
-_NOT_THERE = frozenset({404, 405, 501})
 _SHOWN_MODELS = 5
 
 
@@ -121,15 +119,15 @@ def _try_key(upstream: Upstream, key: Key) -> tuple[Finding, set[str] | None]:
             return Finding("ok", f"{key.label}: accepted, {_counted(models)}"), models
         if answer.status == 429:
             return Finding("warn", f"{key.label}: accepted, but rate limited just now"), None
-    if statuses[0] not in _NOT_THERE | {401, 403}:
+    if statuses[0] not in NOT_THERE | {401, 403}:
         return Finding("FAIL", f"{key.label}: the model list answers {statuses[0]}"), None
-    if any(status in _NOT_THERE for status in statuses):
+    if any(status in NOT_THERE for status in statuses):
         # No model list in one of the shapes: the endpoints themselves must tell.
         for name in upstream.formats or FORMATS:
-            answer = ask(upstream, "POST", _PATHS[name], _auth(upstream, key, name), b"{}")
+            answer = ask(upstream, "POST", PATHS[name], _auth(upstream, key, name), b"{}")
             if answer.status in {401, 403}:
                 break
-            if answer.status not in _NOT_THERE:
+            if answer.status not in NOT_THERE:
                 return Finding("ok", f"{key.label}: not refused (no model list)"), None
         else:
             problem = "no endpoint answers here; is the path right?"
@@ -139,29 +137,15 @@ def _try_key(upstream: Upstream, key: Key) -> tuple[Finding, set[str] | None]:
 
 
 def _try_formats(upstream: Upstream, key: Key) -> Iterator[Finding]:
-    spoken, unclear, missing = [], [], []
-    for name in FORMATS:
+    def post(to: Upstream, path: str, name: str) -> Reply:
         try:
-            answer = ask(upstream, "POST", _PATHS[name], _auth(upstream, key, name), b"{}")
+            answer = ask(to, "POST", path, _auth(to, key, name), b"{}")
         except _UnusableError as failure:
-            yield Finding("warn", f"{name}: {failure}")
-            continue
-        # Some answer 404 about the missing model, which shows that the endpoint is there.
-        if answer.status in _NOT_THERE and b"model" not in answer.body.lower():
-            missing.append(name)
-        elif answer.status in {401, 403} or answer.status >= 500:
-            unclear.append(name)
-        else:
-            spoken.append(name)
-    if spoken:
-        yield Finding("ok", f"formats: speaks {', '.join(spoken)}")
-    else:
-        yield Finding("warn", "formats: none could be made sure of")
-    if unclear:
-        yield Finding("note", f"formats: unclear are {', '.join(unclear)}")
-    wrong = [name for name in upstream.formats if name in missing]
-    if wrong:
-        yield Finding("FAIL", f"formats: configured but not there: {', '.join(wrong)}")
+            return Reply(0, failure=str(failure))
+        return Reply(answer.status, answer.body)
+
+    for level, text in try_formats(upstream, post):
+        yield Finding(level, text)
 
 
 def _compare_models(upstream: Upstream, models: set[str]) -> Iterator[Finding]:

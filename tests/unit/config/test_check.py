@@ -86,7 +86,7 @@ def report(load_with: Load, **environ: str) -> list[str]:
 
 def test_a_good_upstream_is_shown_with_its_formats_and_models(load_with: Load) -> None:
     with serving(openai) as url:
-        lines = report(load_with, PROXY_URL=url, PROXY_MODELS="o3")
+        lines = report(load_with, PROXY_URL=url, PROXY_MODELS="o3", PROXY_FORMATS="chat,responses")
     assert lines[0] == "ok the configuration can be used"
     assert f"{url}: reached (TCP, no TLS) in " in lines[1]
     assert lines[2:] == [
@@ -122,7 +122,8 @@ def test_wrong_formats_and_absent_models_are_found(load_with: Load) -> None:
         lines = report(
             load_with, PROXY_URL=url, PROXY_FORMATS="chat,messages", PROXY_MODELS="o3,o9"
         )
-    assert "FAIL upstream-1: formats: configured but not there: messages" in lines
+    advice = "set PROXY_FORMATS=chat,responses for it"
+    assert f"FAIL upstream-1: formats: configured but not there: messages; {advice}" in lines
     assert "warn upstream-1: models: configured but not in its list: o9" in lines
 
 
