@@ -110,7 +110,7 @@ class HearChat(Hear):
             self._unknown_reason()
             reason = "stop"
         if reason == "stop" and self._refused:
-            reason = "refusal"
+            reason = "declined"
         if reason == "stop" and self._stop is not None and not self._calls.count:
             return Finish("stop_sequence", self._stop)
         return Finish(reason)

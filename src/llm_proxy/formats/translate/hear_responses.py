@@ -148,7 +148,7 @@ class HearResponses(Hear):
             return Finish("refusal")
         if self._status not in ("completed", ""):
             self._unknown_reason()
-        return Finish("refusal" if self._refused else "stop")
+        return Finish("declined" if self._refused else "stop")
 
     def _item(self, index: int | None) -> _Item:
         key = 0 if index is None else index

@@ -108,7 +108,8 @@ class Finish(msgspec.Struct, frozen=True):
 
     Attributes:
         reason: `stop` (also for tool calls: whether there are any, the pieces say), `stop_sequence`,
-            `length`, `context` (the model's window is full), `refusal`.
+            `length`, `context` (the model's window is full), `declined` (the model's own words
+            say no), `refusal` (the provider says no).
         stop_sequence: The one that was met.
         explanation: The upstream's words on a refusal.
     """

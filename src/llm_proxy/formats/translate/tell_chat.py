@@ -35,6 +35,7 @@ _REASONS = {
     "stop_sequence": "stop",
     "length": "length",
     "context": "length",
+    "declined": "stop",
     "refusal": "content_filter",
 }
 _FORMATS = {"messages": ANTHROPIC, "responses": "openai-responses-v1"}

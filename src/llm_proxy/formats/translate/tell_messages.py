@@ -35,6 +35,7 @@ _REASONS = {
     "stop_sequence": "stop_sequence",
     "length": "max_tokens",
     "context": "model_context_window_exceeded",
+    "declined": "refusal",
     "refusal": "refusal",
 }
 
