@@ -1,4 +1,4 @@
-"""The commands: serve (default), demo, check, config, health, version.
+"""The commands: serve (default), demo, check, config, health, completion, version.
 
 Each imports what it needs when it runs, so that `config`, `version` and the container's health
 check never pay for the server. A bad configuration is one line on stderr and exit code 2.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_proxy import __version__
+from llm_proxy.arguments import build_parser, refuse_lone_options
 from llm_proxy.domain.errors import ConfigError
 from llm_proxy.domain.secret import Secret
 
@@ -36,10 +37,10 @@ _DEMO_BLANKS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 good, 1 bad findings, 2 bad configuration."""
     _open_closed_streams()
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse_args(argv)
     config: str | None = getattr(options, "config", None)  # given before or after the command
-    _refuse_lone_options(parser, options)
+    refuse_lone_options(parser, options)
     commands = {
         "serve": _serve,
         "demo": _demo,
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if getattr(options, "explain", None) is not None:
             return _explain(config, options)
+        if options.command == "completion":
+            return _completion(options.shell)
         return commands[options.command or "serve"](config)
     except ConfigError as error:
         print(f"llm-proxy: {error}", file=sys.stderr)
@@ -77,60 +80,6 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - for life
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - for life
-
-
-def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--config",
-        metavar="PATH",
-        default=argparse.SUPPRESS,
-        help="TOML file (else LLM_PROXY_CONFIG, else ./llm-proxy.toml if present)",
-    )
-    parser = argparse.ArgumentParser(
-        prog="llm-proxy",
-        parents=[shared],
-        description="A highly available proxy between AI clients and LLM providers.",
-        epilog="Settings come from environment variables and the file; see docs/settings.md.",
-    )
-    parser.add_argument("--version", action="version", version=f"llm-proxy {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, text in (
-        ("serve", "serve (the default)"),
-        ("demo", "serve with a built-in provider, to look around without a key"),
-        ("check", "say what is wrong in the configuration and try each upstream and key"),
-        ("config", "print the effective configuration, secrets masked"),
-        ("health", "exit 0 if the proxy on this machine answers, for container health checks"),
-        ("version", "print the version"),
-    ):
-        command = commands.add_parser(name, help=text, description=text, parents=[shared])
-        if name == "check":
-            _add_explain(command)
-    return parser
-
-
-def _add_explain(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--explain",
-        metavar="MODEL",
-        help="say instead which key would serve MODEL now, in which order, and why the others "
-        "would not: as the running proxy knows it, else by the configuration alone; "
-        "exit code 1 if none would",
-    )
-    command.add_argument(
-        "--format",
-        choices=("chat", "messages", "responses"),
-        help="with --explain: the format the client speaks (default: chat)",
-    )
-    command.add_argument("--json", action="store_true", help="with --explain: print JSON")
-
-
-def _refuse_lone_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    is_explained = getattr(options, "explain", None) is not None
-    if not is_explained and (getattr(options, "format", None) or getattr(options, "json", False)):
-        parser.error("--format and --json belong to check --explain MODEL")
-    if is_explained and not options.explain.strip():
-        parser.error("--explain needs the name of a model")
 
 
 def _serve(config: str | None) -> int:
@@ -237,6 +186,13 @@ def _health(config: str | None) -> int:
 
     settings, _ = examine_process(config)
     return 0 if is_healthy(settings.host, settings.port) else 1
+
+
+def _completion(shell: str) -> int:
+    from llm_proxy.completion import script
+
+    print(script(build_parser(), shell))
+    return 0
 
 
 def _version(_: str | None) -> int:
