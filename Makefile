@@ -58,6 +58,7 @@ site: $(VENV)/.dev requirements/site.txt
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/write_reference.py
+	$(BIN)/python tools/write_compatibility.py
 
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt

@@ -24,6 +24,7 @@ TWINS = [
     ("docs/clients.md", "docs/clients.zh-CN.md"),
     ("docs/deploy.md", "docs/deploy.zh-CN.md"),
     ("docs/settings.md", "docs/settings.zh-CN.md"),
+    ("docs/compatibility.md", "docs/compatibility.zh-CN.md"),
 ]
 LONE_SETTINGS = frozenset({"HOST", "PORT", "WORKERS", "DASHBOARD"})
 NOT_SETTINGS = frozenset({
