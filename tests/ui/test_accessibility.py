@@ -1,5 +1,9 @@
-"""axe-core finds nothing to say against the page, however it is looked at."""
+"""axe-core finds nothing to say against the page, however it is looked at.
 
+Pictures of all looks are left in `test-results/`, for people to look at.
+"""
+
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from tests.support.page_server import KEY, page_server
 from .node import MODULES, install_tools
 from .visitor import settled, sign_in, tab
 
+PICTURES = Path("test-results")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LIMITED = Attempt(
     "u", "key-1 …ab12", status=429, fault="rate_limited", reason="Slow down.", cool_s=20
@@ -37,6 +42,7 @@ def test_nobody_is_kept_out(
 ) -> None:
     install_tools()
     axe = (MODULES / "axe-core" / "axe.min.js").read_text()
+    name = f"{theme}-{locale[:2]}-{size[0]}"
     look = {
         "locale": locale,
         "color_scheme": theme,
@@ -59,6 +65,9 @@ def test_nobody_is_kept_out(
         expect(page.locator("details:not([open])")).to_have_count(0)
         expect(page.locator(".flight-none")).to_be_visible()
         assert complaints(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        page.screenshot(path=PICTURES / f"page-{name}.png", full_page=True)
         page.locator("tr.request").last.get_by_role("button").click()
         expect(page.locator(".step")).to_have_count(2)
         assert complaints(page) == []
+        page.screenshot(path=PICTURES / f"request-{name}.png")

@@ -238,6 +238,24 @@ def test_settings_say_where_they_come_from_and_hide_secrets(browser: Browser, wo
         assert world.key not in page.content()
 
 
+def test_bodies_are_kept_only_while_a_banner_says_so(browser: Browser, world: World) -> None:
+    with tab(browser, world.address) as page:
+        sign_in(page, world.key)
+        panel = page.locator("details.folded").filter(has_text="Settings")
+        panel.locator("summary").click()
+        panel.get_by_role("button", name="Keep bodies for 15 minutes").click()
+        banner = page.locator(".banner")
+        expect(banner).to_contain_text("are being kept")
+        request_id = world.ask(
+            "kept-model", messages=[{"role": "user", "content": "a <b>wish</b>"}]
+        )
+        page.goto(f"{world.address}?request={request_id}")
+        expect(page.get_by_role("dialog").locator(".body").first).to_contain_text("a <b>wish</b>")
+        page.get_by_role("button", name="Close").click()
+        banner.get_by_role("button", name="End it now").click()
+        expect(banner).to_have_count(0)
+
+
 def test_two_tabs_share_one_event_stream_and_both_are_live(browser: Browser, world: World) -> None:
     with tab(browser, world.address) as first:
         sign_in(first, world.key)

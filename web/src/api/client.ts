@@ -1,6 +1,7 @@
 /** The calls to the proxy's local API: relative to the page, never cached, refusals as `Refusal`. */
 
 import type {
+  Captured,
   ErrorsAnswer,
   FlightsAnswer,
   KeyAction,
@@ -69,6 +70,9 @@ export const fetchFlights = (): Promise<FlightsAnswer> => read("api/in-flight");
 
 export const fetchErrors = (span: Span): Promise<ErrorsAnswer> => read(`api/errors?window=${span}`);
 
+export const fetchCaptured = async (): Promise<Captured[]> =>
+  (await read<{ bodies: Captured[] }>("api/capture")).bodies;
+
 export const fetchSettings = (): Promise<SettingsAnswer> => read("api/settings");
 
 export interface RequestPage {
@@ -116,11 +120,12 @@ export async function actOnKey(keyId: string, action: KeyAction): Promise<KeyTes
   return action === "test" ? ((await answer.json()) as KeyTest) : null;
 }
 
-export async function endCapture(): Promise<void> {
+/** Keep bodies for so long; 0 ends it. */
+export async function capture(minutes: number): Promise<void> {
   await call("api/capture", {
     method: "POST",
     headers: { ...CHANGE, "content-type": "application/json" },
-    body: JSON.stringify({ minutes: 0 }),
+    body: JSON.stringify({ minutes }),
   });
 }
 

@@ -255,4 +255,12 @@ export interface KeyTest {
   findings: [level: string, text: string][];
 }
 
+/** A request's bodies, kept for a while at the owner's wish. */
+export interface Captured {
+  id: string;
+  request: string;
+  answer: string;
+  is_cut: boolean;
+}
+
 export type KeyAction = "test" | "reset" | "pause" | "resume";

@@ -119,5 +119,11 @@ export const enPanels = {
     title: "Bodies of requests and answers are being kept in memory.",
     ends: "Ends by itself in",
     end: "End it now",
+    start: (minutes: number) => `Keep bodies for ${minutes} minutes`,
+    startNote: "In memory only, of the last 50 requests; the page says so as long as it lasts.",
+    bodies: "Bodies kept",
+    request: "Request",
+    answer: "Answer",
+    cut: "Longer than what is kept of it.",
   },
 };

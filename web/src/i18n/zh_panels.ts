@@ -115,5 +115,11 @@ export const zhPanels: typeof enPanels = {
     title: "请求与回答的正文正保存在内存里。",
     ends: "自动结束还需",
     end: "立即结束",
+    start: (minutes) => `保留正文 ${minutes} 分钟`,
+    startNote: "只在内存里，只保留最近 50 个请求；期间页面上会一直写明。",
+    bodies: "保留的正文",
+    request: "请求",
+    answer: "回答",
+    cut: "原文更长，只保留了一部分。",
   },
 };

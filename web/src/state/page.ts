@@ -6,7 +6,7 @@ import type { Link } from "../api/live";
 import { SharedLive } from "../api/shared_live";
 import type { RequestRecord, Status } from "../api/types";
 import { accessKey } from "./access_key";
-import { forgetPanels } from "./panels";
+import { followRequests, forgetPanels } from "./panels";
 import { forgetRequests, refreshList, takeIn } from "./requests";
 import { isLocked, isSignedIn, session } from "./session";
 
@@ -31,7 +31,10 @@ function flushSoon(): void {
   setTimeout(() => {
     flushing = false;
     if (latest !== null) snapshot.value = latest;
-    if (queued.length > 0) takeIn(queued);
+    if (queued.length > 0) {
+      takeIn(queued);
+      followRequests();
+    }
     latest = null;
     queued = [];
   }, RENDER_MS);

@@ -27,6 +27,18 @@ export function forgetPanels(): void {
   for (const panel of ALL) panel.forget();
 }
 
+/** Requests finish by the hundred; the numbers follow this often. */
+const FOLLOW_MS = 1_000;
+let following: ReturnType<typeof setTimeout> | undefined;
+
+/** Requests have finished: the numbers have changed. */
+export function followRequests(): void {
+  following ??= setTimeout(() => {
+    following = undefined;
+    numbers.refreshIfWatched();
+  }, FOLLOW_MS);
+}
+
 let isFirst = true;
 effect(() => {
   void span.value;

@@ -14,6 +14,7 @@ import { language } from "../../state/preferences";
 import { isRescued } from "../../state/request_list";
 import { CopyButton } from "../copy_button";
 import { Icon } from "../icon";
+import { Bodies } from "./bodies";
 import { Steps } from "./steps";
 
 function Fact({ name, help, children }: { name: string; help?: string; children: ComponentChildren }) {
@@ -125,6 +126,7 @@ export function RequestDetail({ record }: { record: RequestRecord }) {
       <h3>{said.timeline}</h3>
       <Steps record={record} />
       <Facts record={record} />
+      <Bodies id={record.id} />
       <Curl record={record} />
     </div>
   );

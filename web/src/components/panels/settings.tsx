@@ -9,6 +9,7 @@ import { saidByProxy } from "../../i18n/sentences";
 import { settings } from "../../state/panels";
 import { language } from "../../state/preferences";
 import { Icon } from "../icon";
+import { StartCapture } from "./capture_banner";
 
 function Row({ setting }: { setting: SettingShown }) {
   const said = words.value.settings;
@@ -82,6 +83,7 @@ function Table() {
           </tbody>
         </table>
       </div>
+      <StartCapture />
       {answer.upstreams.length > 0 && (
         <>
           <h3>{words.value.upstreams.title}</h3>
