@@ -13,14 +13,14 @@ from llm_proxy.domain.record import Record
 from llm_proxy.domain.status import Totals, UpstreamStatus
 
 
-class Requests(msgspec.Struct):
+class Requests(msgspec.Struct, omit_defaults=True):
     """A page of the requests, newest first.
 
     Attributes:
         requests: At most `limit`; fewer do not mean that there are no more.
         next: What `before` must be for the next page; null = there is none.
         searched_to_ms: Arrival of the oldest request looked at, where the search stopped before
-            the page was full so as to answer in time; go on with `next`. Null = it did not stop.
+            the page was full so as to answer in time; go on with `next`. Left out = it did not.
     """
 
     requests: list[Record]
