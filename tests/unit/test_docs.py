@@ -36,6 +36,7 @@ NOT_SETTINGS = frozenset({
 })  # fmt: skip
 CLIENTS_OWN = (
     "ANTHROPIC_",
+    "CLAUDE_CODE_",
     "OPENAI_",
     "BASE_URL",
     "HTTPS_PROXY",
