@@ -100,7 +100,7 @@ _UPSTREAM = {
     ),
     "translation": (
         "Table of what requests in another format need here; see [compatibility](compatibility.md).",
-        "翻译为其他格式的请求时所需的细节（表），见[兼容性](compatibility.md)。",
+        "翻译为其他格式的请求时所需的细节（表），见[兼容性](compatibility.zh-CN.md)。",
     ),
     "beta_deny": (
         "`anthropic-beta` values that are never sent here.",

@@ -75,10 +75,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ((),)
     """Formats the upstreams speak. One list for all, or one per address as written in `PROXY_URL`,
     separated by semicolons (`chat;messages`). `auto` knows some hosts; any other upstream is taken
-    to speak what the client sends.
+    to speak what the client sends. Requests in another format are translated to the first of the
+    list; see [compatibility](compatibility.md).
 
     中文：上游支持的 API 格式。可为所有地址写一份，也可按 `PROXY_URL` 的书写顺序每个地址一份，
     用分号分隔（`chat;messages`）。`auto`：已知的主机按内置表判断，其余视为与客户端所用格式一致。
+    其他格式的请求译为列表中的第一种，见[兼容性](compatibility.zh-CN.md)。
     """
 
     proxy_models: Annotated[
