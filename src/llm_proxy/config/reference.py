@@ -94,8 +94,10 @@ _UPSTREAM = {
         "时限表：`connect_s`、`upstream_s`、`first_token_s`、`stream_idle_s`。",
     ),
     "message_auth": (
-        "How a key goes up on Messages paths: `x-api-key` or `bearer`. Default: as a known host wants "
-        "it, else `x-api-key`.",
+        (
+            "How a key goes up on Messages paths: `x-api-key` or `bearer`. Default: as a known "
+            "host wants it, else `x-api-key`."
+        ),
         "Messages 接口发送密钥的方式：`x-api-key` 或 `bearer`。默认按已知主机的要求，否则 `x-api-key`。",
     ),
     "translation": (

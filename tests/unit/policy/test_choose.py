@@ -16,7 +16,7 @@ from llm_proxy.domain.faults import (
 )
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
-from llm_proxy.policy.choose import Nothing, Past, Pick, Wait, choose
+from llm_proxy.policy.choose import Line, Nothing, Past, Pick, Wait, choose
 from llm_proxy.policy.limits_seen import Advice
 
 from .build import middle, targets, upstream
@@ -29,7 +29,9 @@ def pick(board: Board, candidates: tuple[Target, ...], now: float = 0.0, **given
     chosen = choose(board, candidates, model="m", now=now, **({"rng": middle} | given))
     if isinstance(chosen, Pick):
         return f"{chosen.target.id} {chosen.why}"
-    return f"wait {chosen.until - now:g}" if isinstance(chosen, Wait) else chosen.why
+    if isinstance(chosen, Wait):
+        return f"wait {chosen.until - now:g}"
+    return "line" if isinstance(chosen, Line) else chosen.why
 
 
 def past(*tried: str, failed: str = "") -> Past:
