@@ -52,7 +52,7 @@ def targets_in(found: subprocess.CompletedProcess[str]) -> dict[str, dict[str, A
 
 @contextlib.asynccontextmanager
 async def mixed(directory: Path, provider: Provider) -> AsyncIterator[ProxyProcess]:
-    """Run a proxy with one key that rests, one that is refused, a spare one, and two strangers."""
+    """Run a proxy with one key that rests, one that is refused, a spare one, and two that come last or never."""
     provider.reply(error(429, headers=[("retry-after", "90")]), key="sk-limited-0001", path=CHAT)
     provider.reply(error(401), key="sk-refused-0002", path=CHAT)
     provider.reply(chat_json("spare"), key="sk-spare-0003", path=CHAT)
@@ -60,7 +60,7 @@ async def mixed(directory: Path, provider: Provider) -> AsyncIterator[ProxyProce
         ("limited", 'key = "sk-limited-0001"'),
         ("refused", 'key = "sk-refused-0002"'),
         ("spare", 'key = "sk-spare-0003"\npriority = 1\nmodel_map = { "gpt-*" = "qwen3" }'),
-        ("claude", 'key = "none"\nformats = ["messages"]'),
+        ("claude", 'key = "none"\nformats = ["messages"]\npriority = 1'),
         ("local", 'key = "none"\nmodels = ["llama"]'),
     )
     file = directory / "proxy.toml"
@@ -101,7 +101,7 @@ async def test_the_running_proxy_tells_who_rests_until_when_and_who_is_asked_nex
         assert one["refused/key-1"]["cause"] == "key_rejected"
         assert (one["spare/key-1"]["asked_for"], one["claude/none"]["why"]) == (
             "qwen3",
-            "no_format",
+            "second",
         )
         assert one["local/none"]["says"] == "does not serve gpt-5"
 
@@ -152,7 +152,7 @@ async def test_without_a_running_proxy_the_configuration_alone_explains_and_says
             "limited/key-1": "first",
             "refused/key-1": "equal",
             "spare/key-1": "lower_priority",
-            "claude/none": "no_format",
+            "claude/none": "lower_priority",
             "local/none": "no_model",
         }
 

@@ -42,6 +42,8 @@ class _Plain(msgspec.Struct, gc=False):
 
 
 _read_plain = msgspec.json.Decoder(_Plain).decode
+NO_THREADS = "thread_unsupported_request"
+"""With it in an error's details, SDKs go on without threads."""
 _WANTED = ERROR_FIELDS | {"model", "usage", "input_tokens"}
 
 
@@ -185,11 +187,13 @@ class MessagesFormat(Format):
         type_: str | None = None,
         request_id: str,
     ) -> bytes:
-        """Return `{"type":"error",…}`; the format has no place for `code` and `param`."""
-        error = {
+        """Return `{"type":"error",…}`; the format has no place for `param`, nor for most codes."""
+        error: dict[str, Any] = {
             "type": type_ or error_words(status).messages_type,
             "message": writable(message),
         }
+        if code == NO_THREADS:
+            error["details"] = {"error_code": code}
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
 

@@ -33,7 +33,7 @@ class Explained(msgspec.Struct, kw_only=True):
         order: When it would be asked: 1 = first; null = not at all.
         why: `first`, `equal`, `busier`, `second` (needs a translation), `lower_priority`, `spent`,
             `half_open`, `guessed`, `open`, `refused`, `no_credit`, `limited`, `full`, `paused`,
-            `not_reached`, `no_format`, `no_model`.
+            `not_reached`, `no_model`.
         says: The same in a sentence.
         until_s: Seconds until that changes by itself; null = it does not, or nobody knows.
         cause: The fault behind it, or null.

@@ -8,6 +8,7 @@ from llm_proxy.formats.format import Format
 from llm_proxy.wire.head import connection_of, fields_down, status_line
 
 DECODED = frozenset((b"content-encoding",))
+RETOLD = DECODED | {b"content-type"}
 NOTHING: frozenset[bytes] = frozenset()
 RETRY_FIELDS = frozenset((b"retry-after", b"retry-after-ms", b"x-should-retry"))
 

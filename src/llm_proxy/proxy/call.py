@@ -6,6 +6,7 @@ from msgspec import Raw
 from llm_proxy.domain.target import Target
 from llm_proxy.formats.endpoint import COUNT, EMBED, GENERATE, Endpoint
 from llm_proxy.formats.format import Format
+from llm_proxy.formats.translate.strip import strip_markers
 from llm_proxy.wire.body import Peek, splice_model
 from llm_proxy.wire.head import connection_of, fields_up
 from llm_proxy.wire.request import Request
@@ -13,6 +14,7 @@ from llm_proxy.wire.request import Request
 from .admission import Admission
 
 DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+_MARKED = ("messages", "responses")
 _BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
@@ -83,11 +85,18 @@ class Call(msgspec.Struct):
         )
 
     def body_for(self, model: str | None) -> bytes:
-        """Return the body that asks for `model`: the received bytes, but for that one value."""
-        peek = self.peek
-        if peek is None or model is None or model == self.model or peek.model_span is None:
-            return self.body
-        return splice_model(self.body, peek.model_span, model)
+        """Return the body that asks for `model`: the received bytes, but for that one value.
+
+        Reasoning that a translation made up for the client means nothing here and is left out.
+        """
+        peek, body = self.peek, self.body
+        if peek is None:
+            return body
+        if model is not None and model != self.model and peek.model_span is not None:
+            body = splice_model(body, peek.model_span, model)
+        if self.admission.endpoint.format in _MARKED:
+            return strip_markers(self.admission.endpoint.format, body) or body
+        return body
 
     def forget_body(self) -> None:
         """Nobody else will be asked: keep no body, and nothing that was read of it."""
@@ -127,7 +136,8 @@ def _head_start(
         )
     ]
     if target.key.secret is not None:
-        lines.append(_credential(admission, target, target.key.secret.reveal().encode()))
+        key = target.key.secret.reveal().encode()
+        lines.append(credential(admission.format.name, target, key))
     own = _lines_up(request, admission.format.name)
     if upstream.headers:
         replaced = tuple(name.encode() + b":" for name, _ in upstream.headers)
@@ -140,8 +150,9 @@ def _head_start(
     return b"".join(lines + own)
 
 
-def _credential(admission: Admission, target: Target, key: bytes) -> bytes:
-    if admission.format.name == "messages" and target.upstream.message_auth == "x-api-key":
+def credential(format_name: str, target: Target, key: bytes) -> bytes:
+    """Return the header line in which a request of this format carries `target`'s key."""
+    if format_name == "messages" and target.upstream.message_auth == "x-api-key":
         return b"x-api-key: %b\r\n" % key
     return b"authorization: Bearer %b\r\n" % key
 

@@ -39,6 +39,7 @@ from .gate import Gate
 from .ids import Ids
 from .models import Catalogue
 from .table import Table
+from .translation import Dislikes
 
 CORRECTED = "address corrected"
 MAX_PATH = 200
@@ -143,6 +144,7 @@ class Core:
         self.models: Catalogue | None = None
         self.refused_early = 0
         self.capture = Capture(loop, wall_ms=wall_ms, redactor=lambda: self.redactor)
+        self.dislikes = Dislikes()
         self._ids = Ids(wall_ms)
         self.exchanges: set[Exchange] = set()
 
@@ -178,9 +180,9 @@ class Core:
         return self.config.max_body_bytes
 
     @property
-    def has_model_maps(self) -> bool:
-        """Whether any model is renamed on the way up."""
-        return self.table.has_model_maps
+    def rewrites_bodies(self) -> bool:
+        """Whether any body is changed on the way up."""
+        return self.table.rewrites_bodies
 
     def redact(self, text: str) -> str:
         """Return `text` without secrets."""

@@ -1,6 +1,5 @@
 """From a call's routes to the plan that walks them."""
 
-from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.chain import Chain, Course
 from llm_proxy.policy.plan import Plan
@@ -34,12 +33,12 @@ def course_of(
             is_last=stage + 1 == len(routes),
             waited_s=waited_s,
             affinity=affinity,
+            second=routes[stage].second,
         )
 
     return make(0, 0.0) if len(routes) == 1 else Chain(len(routes), make)
 
 
-def name_at(routes: tuple[Route, ...], course: Course, target: Target) -> str | None:
-    """Return the model's name at `target`, at the stage the course is in."""
-    stage = course.stage if isinstance(course, Chain) else 0
-    return routes[stage].names.get(target.id)
+def route_at(routes: tuple[Route, ...], course: Course) -> Route:
+    """Return the route of the stage the course is in."""
+    return routes[course.stage] if isinstance(course, Chain) else routes[0]

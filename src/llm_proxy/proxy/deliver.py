@@ -14,6 +14,7 @@ from .attempt import Attempt
 from .judge import after_commit, meaning
 from .keep import remember
 from .mode import PASS, WHOLE
+from .translation import TranslatedCall
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -59,6 +60,9 @@ def _send_whole(exchange: "Exchange", attempt: Attempt) -> None:
     body = attempt.parts[0]
     if attempt.key in body:
         body = body.replace(attempt.key, b"*" * len(attempt.key))
+    if exchange.has_begun:  # only what is told anew as events comes here
+        exchange.client.write(chunk(body) + LAST_CHUNK if exchange.is_chunked else body)
+        return
     length = _declared_length(attempt) if exchange.request.method == "HEAD" else len(body)
     exchange.client.write(_head(exchange, attempt, length) + body)
 
@@ -134,6 +138,10 @@ def _end(exchange: "Exchange", attempt: Attempt, fault: Fault | None, *, is_chun
 
 def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:
     exchange.status = attempt.status
+    drop = answer.DECODED if attempt.is_decoded else answer.NOTHING
+    extra: list[bytes] = []
+    if isinstance(attempt.call, TranslatedCall):
+        drop, extra = answer.RETOLD, attempt.call.lines_down()
     return answer.upstream_head(
         attempt.status,
         attempt.headers,
@@ -142,7 +150,8 @@ def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:
         length=length if attempt.status not in (204, 304) else None,
         is_chunked=exchange.is_chunked and _has_body(exchange, attempt),
         key=attempt.key,
-        drop=answer.DECODED if attempt.is_decoded else answer.NOTHING,
+        drop=drop,
+        extra=extra,
     )
 
 

@@ -25,7 +25,7 @@ from llm_proxy.domain.record import Attempt as AttemptRecord
 from llm_proxy.domain.record import Outcome
 from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.usage import UNKNOWN, Usage
-from llm_proxy.formats.endpoint import MODEL, MODELS
+from llm_proxy.formats.endpoint import COUNT, MODEL, MODELS
 from llm_proxy.net.client import ClientConnection
 from llm_proxy.policy.chain import Course
 from llm_proxy.policy.choose import Pick, Wait
@@ -37,16 +37,17 @@ from . import answer, refusal
 from .admission import Visit
 from .attempt import Attempt
 from .beat import Beat
-from .begin import begin
+from .begin import begin, begin_mended, begin_translated
 from .call import Call
-from .course import course_of, name_at
+from .course import course_of, route_at
 from .deliver import deliver
 from .finish import finish
 from .intake import read_call, read_call_slowly
 from .judge import Verdict, judge
 from .keep import routes_of
-from .models import list_answer
+from .local import answer_count, answer_models
 from .rescue import Rescue, rescue_of
+from .table import Route
 
 if TYPE_CHECKING:
     from .core import Core
@@ -69,6 +70,7 @@ class Exchange:
         status: HTTP status sent; 0 = none.
         ticket: What it stands, or has stood, in line with for a place at a key.
         error: One sentence for the record.
+        refused: Why the first target that could not take the request was passed over.
         deadline: Loop time at which everything must be done, until content flows.
         is_chunked: Whether the client understands chunks.
     """
@@ -92,6 +94,7 @@ class Exchange:
         "outcome",
         "plan",
         "records",
+        "refused",
         "rescue",
         "started",
         "status",
@@ -115,6 +118,7 @@ class Exchange:
         self.outcome = Outcome.UPSTREAM_ERROR
         self.status = 0
         self.error: str | None = None
+        self.refused: RequestError | None = None
         self.usage: Usage = UNKNOWN
         self.broken_events = 0
         self.first_token_ms: float | None = None
@@ -139,7 +143,7 @@ class Exchange:
         """Serve the request to its end."""
         try:
             if self.visit.admission.endpoint.kind in (MODELS, MODEL):
-                await self._list_models()
+                await answer_models(self)
                 return
             if self.core.gate.enter():
                 self._is_in_gate = True
@@ -189,21 +193,12 @@ class Exchange:
             code="overloaded",
         )
 
-    async def _list_models(self) -> None:
-        """Answer from memory what models there are."""
-        assert self.core.models is not None
-        models = await self.core.models.models()
-        self.status, body = list_answer(self.visit, models)
-        self.outcome = Outcome.OK if self.status == 200 else Outcome.CLIENT_ERROR
-        self.client.write(
-            answer.own_answer(
-                self.status, body, self.stamp(), is_head=self.request.method == "HEAD"
-            )
-        )
-
     async def _serve(self, call: Call) -> None:
         core = self.core
         routes = routes_of(core, call)
+        if call.endpoint.kind is COUNT and routes[0].foreign:
+            await answer_count(self, call)
+            return
         now = core.loop.time()
         self.deadline = core.deadline_of(self.visit)
         if call.is_stream:
@@ -222,21 +217,35 @@ class Exchange:
         while not self.is_gone:
             step = plan.next(core.loop.time(), core.rng)
             if isinstance(step, Pick):
-                attempt = begin(self, plan, step, name_at(routes, plan, step.target))
-                await attempt.settled
-                if await self.has_answer(plan, attempt):
+                attempt = await self.answer_from(plan, step, route_at(routes, plan))
+                if attempt is not None:
                     await deliver(self, plan, attempt)
                     return
             elif isinstance(step, Wait):
                 await self.wait(step)
+            elif self.refused is not None and not plan.faults:
+                raise self.refused
             else:
                 refusal.answer_last_word(self, plan)
                 return
         self.outcome = Outcome.CLIENT_GONE
 
-    # wait
+    # attempt
 
-    async def has_answer(self, plan: Course, attempt: Attempt) -> bool:
+    async def answer_from(self, plan: Course, pick: Pick, route: Route) -> Attempt | None:
+        """Make an attempt; return it if it answered."""
+        target = pick.target
+        if target.id in route.foreign:
+            translated = await begin_translated(self, plan, pick, route)
+            if translated is None:
+                return None
+            attempt = translated
+        else:
+            attempt = begin(self, plan, pick, route.names.get(target.id))
+        await attempt.settled
+        return await self._judged(plan, attempt)
+
+    async def _judged(self, plan: Course, attempt: Attempt) -> Attempt | None:
         """Decide whether an attempt answered; if not, learn from its fault."""
         if attempt.replays:
             plan.replayed()
@@ -249,18 +258,21 @@ class Exchange:
         if self.is_gone:
             self.note(attempt, CLIENT_GONE, None)
             plan.gone(attempt.target)
-            return False
+            return None
         core = self.core
-        assert self.call is not None
-        verdict = await judge(core, self.call, attempt)
+        verdict = await judge(core, attempt.call, attempt)
         fault, signal = verdict.fault, verdict.signal
         if self._has_left():
             self.note(attempt, CLIENT_GONE, None)
             plan.gone(attempt.target)
-            return False
+            return None
         if fault is None:
             self.usage = verdict.usage
-            return True
+            return attempt
+        other = begin_mended(self, plan, attempt, verdict)
+        if other is not None:
+            await other.settled
+            return await self._judged(plan, other)
         told = advice(attempt.fields, signal, wall_s=core.wall_ms() / 1000)
         cool_s = plan.failed(
             attempt.target,
@@ -272,7 +284,7 @@ class Exchange:
         )
         self.note(attempt, fault, signal, cool_s)
         self.failures.append((attempt, verdict))
-        return False
+        return None
 
     async def wait(self, step: Wait) -> None:
         """Wait as long as a step says, until a place is free, or for the client to leave."""

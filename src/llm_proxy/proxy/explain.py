@@ -10,7 +10,7 @@ from llm_proxy.formats.format import Format
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.explain import Explained, Outlook, Stage, explain
 
-from .table import Table, mapped, speaks
+from .table import Table, mapped
 
 PATHS = {
     "chat": "/v1/chat/completions",
@@ -46,29 +46,25 @@ def explain_model(
     except RequestError as error:
         outlook = Outlook("refuses", error.message, False, None, [])
     else:
-        stages = [Stage(route.targets, route.model, route.names) for route in routes]
+        stages = [Stage(one.targets, one.model, one.names, one.second) for one in routes]
         outlook = explain(board, stages, now=now, max_retries=max_retries)
     known = {explained.target for explained in outlook.targets}
     outlook.targets += [
-        _left_out(target, model, format_name) for target in table.targets if target.id not in known
+        _left_out(target, model) for target in table.targets if target.id not in known
     ]
     return outlook
 
 
-def _left_out(target: Target, model: str, format_name: str) -> Explained:
+def _left_out(target: Target, model: str) -> Explained:
     """Return why a target is no candidate at all."""
     upstream = target.upstream
     name = mapped(upstream, model) or model
-    if not speaks(upstream, format_name):
-        why, says = "no_format", f"speaks {', '.join(upstream.formats)}, not {format_name}"
-    else:
-        why, says = "no_model", f"does not serve {name[:200]}"
     return Explained(
         target=target.id,
         upstream=upstream.name,
         key=target.key.label,
-        why=why,
-        says=says,
+        why="no_model",
+        says=f"does not serve {name[:200]}",
         priority=upstream.priority,
         weight=upstream.weight,
         max_in_flight=upstream.max_concurrency,

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from llm_proxy.domain.record import Record
 from llm_proxy.wire.request import discard_body
 
+from .attempt import Attempt
+from .translation import TranslatedCall
+
 if TYPE_CHECKING:
     from .exchange import Exchange
 
@@ -24,6 +27,14 @@ def finish(exchange: "Exchange") -> None:
     discard_body(exchange.visit.request)
     if exchange.call is not None:
         exchange.call.forget_body()
+
+
+def _notice(repairs: str, attempt: Attempt | None) -> str | None:
+    """Return what was not as the client or its format had it."""
+    if attempt is None or not isinstance(attempt.call, TranslatedCall):
+        return repairs or None
+    told = [repairs, attempt.call.summary()]
+    return "; ".join(part for part in told if part)
 
 
 def record_of(exchange: "Exchange", sent_bytes: int) -> Record:
@@ -55,6 +66,6 @@ def record_of(exchange: "Exchange", sent_bytes: int) -> Record:
         exchange.usage,
         visit.request.received_bytes,
         sent_bytes,
-        admission.notice or None,
+        _notice(admission.notice, attempt),
         exchange.broken_events,
     )

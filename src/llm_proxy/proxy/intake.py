@@ -21,13 +21,13 @@ class Reader(Protocol):
 
     Attributes:
         max_body_bytes: Largest decoded body.
-        has_model_maps: Whether any upstream knows a model by another name.
+        rewrites_bodies: Whether any body is changed on the way up.
     """
 
     @property
     def max_body_bytes(self) -> int: ...
     @property
-    def has_model_maps(self) -> bool: ...
+    def rewrites_bodies(self) -> bool: ...
     def aside(self, function: Callable[[*Ts], T], *args: *Ts) -> Awaitable[T]:
         """Run what would hold the loop up in a thread."""
 
@@ -71,7 +71,7 @@ async def read_call_slowly(core: Reader, visit: Visit) -> Call:
             code="unsupported_encoding",
         )
     found = await core.aside(_peek, plain)
-    if core.has_model_maps:
+    if core.rewrites_bodies:
         return Call(
             request, visit.admission, plain, found, found.model, found.stream, is_recoded=True
         )

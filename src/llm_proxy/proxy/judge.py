@@ -33,6 +33,8 @@ from llm_proxy.wire.encoding import Decoder, OversizeBodyError
 from .attempt import MAX_ANSWER_BYTES, Attempt
 from .call import Call
 from .mode import STREAM, WHOLE
+from .retelling import retell
+from .translation import TranslatedCall
 
 LARGE_ANSWER_BYTES = 256 * 1024
 """An answer from this size on is read off the loop: 1 MB takes a millisecond."""
@@ -74,7 +76,8 @@ async def judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
     """Judge a settled attempt; a whole body is joined in `attempt.parts[0]`."""
     verdict = await _judge(core, call, attempt)
     beat = attempt.beat
-    if verdict.fault is None and attempt.mode is not STREAM and beat is not None and beat.has_begun:
+    is_other = attempt.mode is not STREAM and not isinstance(call, TranslatedCall)
+    if verdict.fault is None and is_other and beat is not None and beat.has_begun:
         # The client has the head of a stream; a body of any other kind would be garbage in it.
         attempt.abort(NO_STREAM)
         return Verdict(NO_STREAM, usage=verdict.usage)
@@ -105,10 +108,8 @@ async def _judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
         kind = attempt.fields.get(b"content-type", b"")
         signal = read_signal(attempt.status, kind, readable or b"")
         return Verdict(_fault_of(call, signal), signal, body)
-    if call.is_kept and readable is not None:
-        call.made = made_in(call.endpoint, readable)
-    if not call.is_answer_read or readable is None:
-        return Verdict(body=body)
+    if isinstance(call, TranslatedCall):
+        return await _judge_translated(core, call, attempt, readable)
     return await _judge_answer(core, call, readable, body)
 
 
@@ -122,8 +123,12 @@ def _fault_of(call: Call, signal: Signal) -> Fault:
     return UNKNOWN_ID if fault in (CLIENT_FAULT, MODEL_NOT_FOUND) and not is_model else fault
 
 
-async def _judge_answer(core: Aside, call: Call, readable: bytes, body: bytes) -> Verdict:
+async def _judge_answer(core: Aside, call: Call, readable: bytes | None, body: bytes) -> Verdict:
     """Judge what stands in a 200."""
+    if call.is_kept and readable is not None:
+        call.made = made_in(call.endpoint, readable)
+    if not call.is_answer_read or readable is None:
+        return Verdict(body=body)
     if len(readable) > LARGE_ANSWER_BYTES:
         answer = await core.aside(call.format.read_answer, readable)
     else:
@@ -133,6 +138,21 @@ async def _judge_answer(core: Aside, call: Call, readable: bytes, body: bytes) -
     if answer.is_empty or not answer.is_json:
         return Verdict(EMPTY_ANSWER if answer.is_empty else NOT_JSON, None, body)
     return Verdict(body=body, usage=answer.usage)
+
+
+async def _judge_translated(
+    core: Aside, call: TranslatedCall, attempt: Attempt, readable: bytes | None
+) -> Verdict:
+    """Judge a 200 in another format; told in the client's, it becomes the attempt's body."""
+    if readable is None:
+        return Verdict(NOT_JSON)
+    kind = attempt.fields.get(b"content-type", b"").lower()
+    if len(readable) > LARGE_ANSWER_BYTES // 8:
+        told = await core.aside(retell, call, readable, kind)
+    else:
+        told = retell(call, readable, kind)
+    attempt.parts = [told.body]
+    return Verdict(told.fault, told.signal, readable, told.usage)
 
 
 async def _readable(core: Aside, attempt: Attempt, encoding: bytes) -> bytes | None:

@@ -7,6 +7,8 @@ what it should do next: `Retry-After` when waiting helps, `x-should-retry: false
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.faults import (
     CLIENT_FAULT,
@@ -22,12 +24,14 @@ from llm_proxy.domain.faults import (
 from llm_proxy.domain.record import Outcome
 from llm_proxy.domain.signal import Signal
 from llm_proxy.formats.status import status_in_stream
+from llm_proxy.formats.translate.errors import told_words, translated_error
 from llm_proxy.policy.chain import Course
 from llm_proxy.policy.last_word import LastWord
 from llm_proxy.wire.head import LAST_CHUNK, chunk
 
 from . import answer
 from .attempt import Attempt
+from .translation import TranslatedCall
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -58,14 +62,21 @@ def answer_last_word(exchange: "Exchange", plan: Course) -> None:
     if attempt is not None and _may_pass(fault, signal):
         exchange.answered_by = attempt
         if attempt.status >= 400 and body and not exchange.has_begun:
-            _pass_verbatim(exchange, word, attempt, body)
+            _pass_verbatim(exchange, word, attempt, body, signal)
             return
-    _say(exchange, _status(exchange, fault, signal), _message(exchange, word, signal), word, signal)
+    status, message = _status(exchange, fault, signal), _message(exchange, word, signal)
+    code = signal.code if signal is not None and _may_pass(fault, signal) else None
+    if attempt is not None and isinstance(attempt.call, TranslatedCall) and fault in CLIENTS_OWN:
+        message, code = told_words(message, signal, status, exchange.visit.admission.format.name)
+    _say(exchange, status, message, code or None, word)
 
 
 def answer_refused(exchange: "Exchange", error: RequestError) -> None:
     """Answer a request that the proxy itself refuses."""
     exchange.error = message = exchange.core.redact(error.message)
+    if exchange.has_begun:
+        _say(exchange, error.status, message, error.code or None)
+        return
     exchange.status = error.status
     extra = answer.retry_lines(1.0, None) if error.status == 503 else []
     exchange.client.write(
@@ -90,7 +101,7 @@ def answer_failed(exchange: "Exchange", fault: Fault | None) -> None:
         exchange.client.reset()  # the answer is half written; only a broken transport is honest
         return
     message = f"The request failed: {exchange.error}."
-    _say(exchange, status, message, None, None)
+    _say(exchange, status, message)
 
 
 def _may_pass(fault: Fault, signal: Signal | None) -> bool:
@@ -136,14 +147,13 @@ def _say(
     exchange: "Exchange",
     status: int,
     message: str,
-    word: LastWord | None,
-    signal: Signal | None,
+    code: str | None = None,
+    word: LastWord | None = None,
 ) -> None:
     format_ = exchange.visit.admission.format
-    code = signal.code if signal is not None and word and _may_pass(word.fault, signal) else ""
     client = exchange.client
     if exchange.has_begun:
-        event = format_.watch().failure(status, code or None, message)
+        event = format_.watch().failure(status, code, message)
         client.write(chunk(event) + LAST_CHUNK if exchange.is_chunked else event)
         return
     exchange.status = status
@@ -158,7 +168,7 @@ def _say(
             status,
             message,
             exchange.stamp(),
-            code=code or None,
+            code=code,
             extra=extra,
             is_head=exchange.request.method == "HEAD",
         )
@@ -170,19 +180,34 @@ def _pass_verbatim(
     word: LastWord,
     attempt: Attempt,
     body: bytes,
+    signal: Signal | None,
 ) -> None:
-    """Send the provider's own error; only a key in it and stale advice are replaced."""
+    """Send the provider's own error; only a key in it and stale advice are replaced.
+
+    Of an upstream that speaks another format it goes in the client's.
+    """
     # Providers quote keys in errors in every form, so all of them are looked for; not just ours.
     key, body = attempt.key, exchange.core.redactor.bytes(body)
     drop = answer.NOTHING
     extra = answer.retry_lines(word.retry_after_s, word.should_retry)
+    status = attempt.status
+    is_retold = isinstance(attempt.call, TranslatedCall) and signal is not None
+    if is_retold:
+        assert signal is not None
+        clean = msgspec.structs.replace(signal, message=exchange.core.redact(signal.message))
+        client = exchange.visit.admission.format.name
+        told = translated_error(clean, client, request_id=exchange.visit.id)
+        status, body = told.status, told.body
     if extra or not word.is_unanimous:
         drop = answer.RETRY_FIELDS
     if attempt.is_decoded:
         drop |= answer.DECODED
-    exchange.status = attempt.status
+    if is_retold:
+        drop |= answer.RETOLD
+        extra = [*extra, b"content-type: application/json\r\n"]
+    exchange.status = status
     head = answer.upstream_head(
-        attempt.status,
+        status,
         attempt.headers,
         attempt.fields,
         exchange.stamp(),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llm_proxy.domain.faults import CANCELLED, CLIENT_FAULT, SHUT_DOWN, Fault
+from llm_proxy.domain.target import Target
 from llm_proxy.formats.continuation import Continuation, Continuer, Transcript
 from llm_proxy.formats.continuers import CONTINUERS
 from llm_proxy.formats.endpoint import GENERATE
@@ -24,9 +25,8 @@ from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.wire.body import is_large, peek
 
 from .attempt import Attempt
-from .begin import begin
 from .call import Call
-from .course import name_at
+from .course import route_at
 from .judge import meaning
 from .patience import SILENCE_S
 from .table import Route
@@ -125,19 +125,25 @@ class Rescue:
         while not exchange.is_gone:
             step = plan.next(core.loop.time(), core.rng)
             if isinstance(step, Pick):
-                attempt = begin(exchange, plan, step, name_at(self._routes, plan, step.target))
-                await attempt.settled
-                if await exchange.has_answer(plan, attempt):
+                route = route_at(self._routes, plan)
+                attempt = await exchange.answer_from(plan, step, route)
+                if attempt is not None:
                     return attempt
-                if self._prefilled is not None and _is_refused(exchange, attempt):
-                    self._prefilled = None
-                    self.call = self._asked
-                    plan.rephrased(attempt.target, CLIENT_FAULT, core.loop.time())
+                if _is_refused(exchange, step.target) and self.rephrase():
+                    plan.rephrased(step.target, CLIENT_FAULT, core.loop.time())
             elif isinstance(step, Wait):
                 await exchange.wait(step)
             else:
                 return None
         return None
+
+    def rephrase(self) -> bool:
+        """Ask without the beginning of the answer from here; False: that is done already."""
+        if self._prefilled is None:
+            return False
+        self._prefilled = None
+        self.call = self._asked
+        return True
 
     async def _prefill(self, exchange: "Exchange", text: str) -> None:
         """Make the call that asks to go on with `text`."""
@@ -169,9 +175,9 @@ def rescue_of(call: Call, routes: tuple[Route, ...]) -> Rescue | None:
     return Rescue(continuer, call, routes) if continuer.takes(call.top) else None
 
 
-def _is_refused(exchange: "Exchange", attempt: Attempt) -> bool:
-    """Whether the attempt that failed last was refused for what it asked."""
+def _is_refused(exchange: "Exchange", target: Target) -> bool:
+    """Whether the attempt that failed last was refused at `target` for what it asked."""
     if not exchange.failures:
         return False
     failed, verdict = exchange.failures[-1]
-    return failed is attempt and verdict.fault is CLIENT_FAULT
+    return failed is exchange.attempt and failed.target is target and verdict.fault is CLIENT_FAULT

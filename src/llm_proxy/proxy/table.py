@@ -11,9 +11,11 @@ import msgspec
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.made import fingerprint
 from llm_proxy.domain.target import Target, Upstream, targets_of
-from llm_proxy.formats.endpoint import Endpoint
+from llm_proxy.formats.endpoint import COUNT, GENERATE, Endpoint, Kind
 from llm_proxy.formats.format import Format
 
+TRANSLATED = ("chat", "messages", "responses")
+"""Formats between which requests and answers are translated."""
 MAX_CHAIN = 5
 """Models of one chain; more would outlast any client's patience."""
 MAX_ROUTES = 1024
@@ -28,12 +30,16 @@ class Route(msgspec.Struct, frozen=True):
         names: The model's name at each target (by target id), where the call names a model.
         model: The name by which limits are remembered.
         asked: The model's name as clients have it; None where the call names none.
+        foreign: The format to translate to, by the ids of targets that do not speak the client's.
+        second: Ids of those targets, where others speak it: they come behind.
     """
 
     targets: tuple[Target, ...]
     names: dict[str, str | None]
     model: str
     asked: str | None = None
+    foreign: dict[str, str] = {}
+    second: frozenset[str] = frozenset()
 
 
 class Asked(Protocol):
@@ -53,7 +59,7 @@ class Table:
     Attributes:
         upstreams: As configured.
         targets: Every (upstream, key).
-        has_model_maps: Whether any model is renamed on the way up.
+        rewrites_bodies: Whether any body is changed on the way up: renamed models, translation.
     """
 
     def __init__(
@@ -67,11 +73,13 @@ class Table:
         """
         self.upstreams = upstreams
         self.targets = targets_of(upstreams)
-        self.has_model_maps = bool(fallbacks) or any(one.model_map for one in upstreams)
+        self.rewrites_bodies = bool(fallbacks) or any(
+            one.model_map or one.formats for one in upstreams
+        )
         self._fallbacks: dict[str, str] = {}
         for model, other in fallbacks:
             self._fallbacks.setdefault(model, other)
-        self._chains: dict[tuple[str, str | None], tuple[Route, ...]] = {}
+        self._chains: dict[tuple[Kind, str, str | None], tuple[Route, ...]] = {}
         # One tuple each for good: what is known about a route's targets is found by its identity.
         self._alone: dict[str, list[tuple[Target]]] = {}
         for target in self.targets:
@@ -83,7 +91,7 @@ class Table:
         Raises:
             RequestError: 404, nobody serves any of the models or speaks the format.
         """
-        key = (call.format.name, call.model)
+        key = (call.endpoint.kind, call.format.name, call.model)
         routes = self._chains.get(key)
         if routes is None:
             routes = self._make_chain(call)
@@ -124,15 +132,19 @@ class Table:
         return tuple(routes)
 
     def _make(self, call: Asked, model: str | None) -> Route:
-        speaking = [u for u in self.upstreams if speaks(u, call.format.name)]
-        if not speaking:
+        format_, kind = call.format.name, call.endpoint.kind
+        spoken = {one.name: format_for(one, format_, kind) for one in self.upstreams}
+        if not any(spoken.values()):
             raise RequestError(
                 404,
                 f"no upstream speaks the format of {call.endpoint.path} (PROXY_FORMATS)",
                 code="unsupported_endpoint",
             )
-        names = {upstream.name: mapped(upstream, model) for upstream in speaking}
-        serving = [u for u in speaking if serves(u, names[u.name])]
+        names = {one.name: mapped(one, model) for one in self.upstreams if spoken[one.name]}
+        serving = [u for u in self.upstreams if spoken[u.name] and serves(u, names[u.name])]
+        native = [one for one in serving if spoken[one.name] == format_]
+        if native and kind is not GENERATE:
+            serving = native  # tokens are counted where they are spent, or estimated
         if not serving:
             raise RequestError(
                 404,
@@ -142,12 +154,27 @@ class Table:
                 param="model",
             )
         targets = tuple(target for target in self.targets if target.upstream in serving)
+        foreign = {
+            target.id: spoken[target.upstream.name]
+            for target in targets
+            if target.upstream not in native
+        }
         return Route(
             targets=targets,
             names={target.id: names[target.upstream.name] for target in targets},
             model=names[serving[0].name] or "",
             asked=model,
+            foreign=foreign,
+            second=frozenset(foreign) if native else frozenset(),
         )
+
+
+def format_for(upstream: Upstream, format_: str, kind: Kind) -> str:
+    """Return the format in which `upstream` serves clients of `format_`; empty = it does not."""
+    if speaks(upstream, format_):
+        return format_
+    is_translated = kind in (GENERATE, COUNT) and format_ in TRANSLATED
+    return upstream.formats[0] if is_translated else ""
 
 
 def speaks(upstream: Upstream, format_: str) -> bool:
