@@ -140,6 +140,8 @@ def _in_flight(exchange: Exchange, max_attempts: int) -> InFlight:
     has_content = exchange.answered_by is not None or exchange.first_token_ms is not None
     if has_content:
         phase = "answering"
+    elif exchange.ticket is not None and not exchange.ticket.is_over:
+        phase = "waiting"
     elif exchange.waited_from:
         phase = "resting"
     else:

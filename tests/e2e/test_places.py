@@ -96,6 +96,13 @@ async def under_way(proxy: ProxyProcess, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
+async def phases(proxy: ProxyProcess) -> list[str]:
+    """Return what the requests under way are doing, oldest first."""
+    async with RawClient.to(proxy.url) as client:
+        found = (await client.ask("GET", "/api/in-flight", key=KEY)).json()["in_flight"]
+    return [one["phase"] for one in found]
+
+
 async def test_a_key_of_two_places_serves_twenty_clients_two_at_a_time_in_their_order(
     tmp_path: Path,
 ) -> None:
@@ -108,6 +115,7 @@ async def test_a_key_of_two_places_serves_twenty_clients_two_at_a_time_in_their_
                 asked.append(asyncio.create_task(ask(proxy, f"{number:02}")))
                 await under_way(proxy, number + 1)  # so that there is an order to keep
             assert desk.order == ["00", "01"]
+            assert await phases(proxy) == ["trying"] * 2 + ["waiting"] * 18
             desk.gate.set()
             answers = await asyncio.gather(*asked)
             assert {answer.status for answer in answers} == {200}
