@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 import time
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.support.scripts import (
 )
 
 from .dialect import DIALECTS, JSON, PATHS, STREAM, assert_is_error, question, read, text_of
-from .stage import Scene, Stage
+from .stage import Scene, Stage, build_stage
 
 REQUESTS = [1_500, pytest.param(10_000, marks=pytest.mark.long)]
 WORKERS = 20
@@ -50,8 +51,9 @@ class Chaos:
     def answer(self, request: Request) -> Script:
         """Return what one request gets."""
         dialect: Dialect = next(d for d in DIALECTS if PATHS[d] == request.path)
-        (token,) = TOKEN.findall(request.body)
-        script = self._whole(dialect, token.decode(), stream=request.stream)
+        (token,) = set(TOKEN.findall(request.body))
+        words = wanted(dialect, request.fields, words_of(token.decode()))
+        script = self._whole(dialect, words, stream=request.stream)
         kind = self.rng.random()
         if kind < 0.4:
             return script
@@ -63,9 +65,9 @@ class Chaos:
             return with_surplus(script)
         if kind < 0.72:
             return [*self._cut(script)[:-1], hang()]
-        return self._instead(dialect, token.decode(), script)
+        return self._instead(dialect, token.decode(), words, script)
 
-    def _whole(self, dialect: Dialect, token: str, *, stream: bool) -> Script:
+    def _whole(self, dialect: Dialect, words: list[str], *, stream: bool) -> Script:
         how: dict[str, Any] = {}
         framing = self.rng.choice(["chunked", "length", "close"])
         how["framing"] = framing
@@ -74,8 +76,8 @@ class Chaos:
         if self.rng.random() < 0.1:
             how["interim"] = [103]
         if stream:
-            return STREAM[dialect](words_of(token), **how)
-        return JSON[dialect]("".join(words_of(token)), gzip=self.rng.random() < 0.2, **how)
+            return STREAM[dialect](words, **how)
+        return JSON[dialect]("".join(words), gzip=self.rng.random() < 0.2, **how)
 
     def _cut(self, script: Script) -> Script:
         """Break at a random byte.
@@ -110,7 +112,7 @@ class Chaos:
                 at += size
         return slow
 
-    def _instead(self, dialect: Dialect, token: str, script: Script) -> Script:
+    def _instead(self, dialect: Dialect, token: str, words: list[str], script: Script) -> Script:
         """Return something else than an answer, or one with a wrench in it."""
         retry = [("retry-after-ms", str(self.rng.randrange(1, 300)))]
         head, *rest = script
@@ -129,7 +131,7 @@ class Chaos:
                 respond(b"<html>", content_type="text/html"),
                 respond(to_json({"error": {"type": "overloaded_error", "message": token}})),
                 [head, *rest[:at], b"zz\r\n", *rest[at:]] if b"chunked" in head else [reset()],
-                STREAM[dialect](words_of(token), error_after=self.rng.randrange(0, 5))
+                STREAM[dialect](words, error_after=self.rng.randrange(0, 5))
                 if b"event-stream" in head
                 else error(500, dialect),
             ]
@@ -147,6 +149,19 @@ def with_surplus(script: Script) -> Script:
 def words_of(token: str) -> list[str]:
     """Return an answer's words; the token stands at both ends, so that a cut shows."""
     return [token, " one", " two", " three", f" {token}"]
+
+
+def wanted(dialect: Dialect, body: dict[str, Any], words: list[str]) -> list[str]:
+    """Return the words a request asks for: all, or those behind the ones it has already."""
+    turns = body["input" if dialect == "responses" else "messages"]
+    if isinstance(turns, str) or turns[-1].get("role") != "assistant":
+        return words
+    content = turns[-1]["content"]
+    text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    whole = "".join(words)
+    assert whole.startswith(text), (whole, text)
+    rest = whole[len(text) :]
+    return [rest[:3], rest[3:]] if rest else []
 
 
 class Client:
@@ -238,16 +253,28 @@ class Client:
 async def test_random_faults_never_shorten_mix_or_lose_an_answer(
     stage: Stage, requests: int
 ) -> None:
+    await _run_all(stage, requests)
+
+
+@pytest.mark.long
+async def test_nor_do_they_where_streams_that_break_go_on_elsewhere(tmp_path: Path) -> None:
+    with build_stage(tmp_path, SCENES, environment={"STREAM_RESCUE": "1"}) as stage:
+        await _run_all(stage, 10_000, is_rescuing=True)
+
+
+async def _run_all(stage: Stage, requests: int, *, is_rescuing: bool = False) -> None:
     async with asyncio.TaskGroup() as group:
         runs = [
-            group.create_task(_run(stage, kind, SEED + number, requests // len(SCENES)))
+            group.create_task(
+                _run(stage, kind, SEED + number, requests // len(SCENES), is_rescuing=is_rescuing)
+            )
             for number, kind in enumerate(SCENES)
         ]
     for kind, run in zip(SCENES, runs, strict=True):
         print(f"{kind}: {run.result()}")
 
 
-async def _run(stage: Stage, kind: str, seed: int, requests: int) -> str:
+async def _run(stage: Stage, kind: str, seed: int, requests: int, *, is_rescuing: bool) -> str:
     """Send requests to a scene; return what happened, for people."""
     async with stage.scene(kind) as scene:
         scene.is_checked = False  # the last request need not pass: all upstreams may be resting
@@ -263,18 +290,22 @@ async def _run(stage: Stage, kind: str, seed: int, requests: int) -> str:
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(work())
-        await _check(scene, client)
+        await _check(scene, client, is_rescuing=is_rescuing)
         asked = scene.seen()
         per_request = asked / scene.asked
         return f"{scene.asked} requests, {asked} attempts ({per_request:.2f}), {client.counts}"
 
 
-async def _check(scene: Scene, client: Client) -> None:
+async def _check(scene: Scene, client: Client, *, is_rescuing: bool) -> None:
     assert client.counts["whole"] > scene.asked * 0.4, client.counts
     records = await scene.records()
     scene.account(records)
     attempts = {record["id"]: len(record["attempts"]) for record in records}
-    assert {id_: attempts[id_] for id_ in client.told} == client.told
+    if is_rescuing:  # a head cannot tell of the attempts behind it
+        assert all(told <= attempts[id_] for id_, told in client.told.items())
+        assert any(told < attempts[id_] for id_, told in client.told.items())
+    else:
+        assert {id_: attempts[id_] for id_ in client.told} == client.told
     assert scene.a.malformed == scene.b.malformed == []
     ended = [record["outcome"] for record in records]
     assert ended.count("client_gone") <= client.counts["left"]

@@ -16,7 +16,7 @@ from tests.support.scripts import Script, Step, chunk, close, hang, reset, sleep
 from .dialect import DIALECTS, STREAM, read
 from .stage import Stage
 
-SCENES = {"pair": 30, "single": 20, "idle": 4, "keys": 6}
+SCENES = {"pair": 30, "single": 23, "idle": 4, "keys": 6}
 
 
 Broken: TypeAlias = Callable[[Dialect, Step], Script]
@@ -214,6 +214,20 @@ async def test_a_last_event_without_its_blank_line_comes_down_as_it_was_sent(
         scene.a.reply([begin, *body, close()])
         _, stream = await scene.stream("chat")
         assert stream.raw == sent
+
+
+@pytest.mark.parametrize("half", [b"event:", b"event: message_stop\n", b"dat"])
+async def test_half_an_event_behind_a_whole_answer_never_comes_down(
+    stage: Stage, half: bytes
+) -> None:
+    async with stage.scene("single") as scene:
+        begin, *pieces = STREAM["messages"](framing="close", done=False)
+        events = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        scene.a.reply([begin, events, half, close()])
+        _, stream = await scene.stream("messages")
+        assert stream.raw == events
+        assert read("messages", stream).ending == "whole"
+        assert (await scene.record())["broken_events"] == 1
 
 
 async def test_a_last_event_without_its_blank_line_is_completed_before_an_error_event(

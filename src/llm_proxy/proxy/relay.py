@@ -162,6 +162,9 @@ class StreamRelay:
         if self.state is OVER:
             return
         rest = bytes(self._splitter.rest)
+        if rest and not rest.startswith(b"data:") and b"\ndata:" not in rest:
+            self.broken_events += rest[0] not in NO_EVENT
+            rest = b""  # the head of an event that never came: no client may see half of it
         if rest:
             # The last event may lack its blank line; completed, it must make sense by itself.
             ends = {10: b"\n", 13: b"\r"}  # half of the blank line may be there
