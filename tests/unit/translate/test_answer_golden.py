@@ -107,7 +107,7 @@ def _check_chat(events: list[tuple[bytes, bytes | None]], *, is_failed: bool) ->
     assert sum("role" in choice["delta"] for choice in choices) == bool(choices)
     ends = [at for at, choice in enumerate(choices) if choice["finish_reason"]]
     assert ends == ([] if is_failed else [len(choices) - 1])
-    started = []
+    started: list[str] = []
     for choice in choices:
         for call in choice["delta"].get("tool_calls", ()):
             if "id" in call:
@@ -155,7 +155,8 @@ def _check_responses(events: list[tuple[bytes, bytes | None]], *, is_failed: boo
     assert types[-1] in ends
     if types[:-1]:
         assert types[:2] == ["response.created", "response.in_progress"]
-    open_, done = None, []
+    open_: str | None = None
+    done: list[Any] = []
     for event in found[2:-1]:
         assert event["output_index"] == len(done)
         if event["type"] == "response.output_item.added":

@@ -17,7 +17,7 @@ class ThinkTags:
     def __init__(self) -> None:
         self._held = ""
         self._is_inside = False
-        self._is_after = False
+        self._is_after = True
 
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return what `text` completes, as pairs of "is reasoning" and text, none empty."""
@@ -43,7 +43,7 @@ class ThinkTags:
         return found
 
     def _add(self, text: str, found: list[tuple[bool, str]]) -> None:
-        if self._is_after:  # the line breaks around the tags belong to them
+        if self._is_after:  # line breaks around the tags and at the start say nothing
             text = text.lstrip("\n")
             self._is_after = not text
         if text:

@@ -188,6 +188,8 @@ class HearChat(Hear):
             if self._calls.says_something(entry):
                 self._turn_to_other(out)
             self._calls.read(entry, out)
+        if object_in(delta, "audio"):
+            self._context.note("ignored", "audio")
         extra = object_in(delta, "extra_content")
         if extra:
             self._calls.attach(extra)

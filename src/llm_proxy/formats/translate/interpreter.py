@@ -79,6 +79,7 @@ class Interpreter:
         "_estimate",
         "_finish",
         "_hear",
+        "_keeps",
         "_kept",
         "_known",
         "_order",
@@ -104,6 +105,7 @@ class Interpreter:
         self._estimate = estimate_input
         self._state = WAITING
         self._known: frozenset[str] = frozenset()
+        self._keeps = not context.is_stream
         self._kept: list[Piece] = []
         self._finish = Finish()
         self._ascii = 0
@@ -166,6 +168,7 @@ class Interpreter:
         Raises:
             AnswerError: The upstream's body holds no answer.
         """
+        self._keeps = True
         self._hear_body(body)
         return self.gathered()
 
@@ -175,6 +178,7 @@ class Interpreter:
         Raises:
             AnswerError: The upstream's body holds no answer.
         """
+        self._keeps = False
         told = self._hear_body(body)
         return told + self.end()
 
@@ -214,7 +218,7 @@ class Interpreter:
             return b""
         if self._hear.usage is UNKNOWN:
             self._count(ordered)
-        if not self._context.is_stream:
+        if self._keeps:
             self._keep(ordered)
             return b""
         told = [self._begin(), *map(self._tell.piece, ordered)]
@@ -249,7 +253,7 @@ class Interpreter:
         if finish.reason in ("length", "context"):
             self._tell.cut_short()
         told += self._say(last[-1:])
-        if not self._context.is_stream:
+        if self._keeps:
             self._go(OVER)
             return b""
         told += self._begin()

@@ -159,8 +159,9 @@ class Order:
 
     def end(self, out: list[Piece]) -> None:
         """Append everything that is held back; there is nothing more to come."""
-        for call in self._known.values():
-            call.is_over = True
+        for unit in self._held:
+            if isinstance(unit, _Call):
+                unit.is_over = True
         self._close_call(out)
         self._close_run(out)
 
