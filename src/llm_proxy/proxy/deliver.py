@@ -3,9 +3,13 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, SHUT_DOWN, Fault
+import msgspec
+
+from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, SHUT_DOWN, Answer, Fault
 from llm_proxy.domain.record import Outcome
+from llm_proxy.formats.translate.errors import translated_error
 from llm_proxy.policy.chain import Course
+from llm_proxy.policy.classify import classify
 from llm_proxy.policy.limits_seen import spent
 from llm_proxy.wire.head import LAST_CHUNK, chunk
 
@@ -14,6 +18,7 @@ from .attempt import Attempt
 from .judge import after_commit, meaning
 from .keep import remember
 from .mode import PASS, WHOLE
+from .relay import StreamRelay
 from .translation import TranslatedCall
 
 if TYPE_CHECKING:
@@ -130,10 +135,26 @@ def _end(exchange: "Exchange", attempt: Attempt, fault: Fault | None, *, is_chun
             client.reset()  # only a broken transport tells the client that the body is not whole
             return
         if not relay.is_told:
-            event = relay.failure(fault)
+            event = _failure(exchange, attempt, relay, fault)
             client.write(chunk(event) if is_chunked else event)
     if is_chunked:
         client.write(LAST_CHUNK)
+
+
+def _failure(exchange: "Exchange", attempt: Attempt, relay: StreamRelay, fault: Fault) -> bytes:
+    """Return the event that tells the client of a break, in the upstream's words if it had any.
+
+    They are said anew where the upstream's own event was kept from the client, since it is of
+    another format, or since the stream was to go on elsewhere.
+    """
+    rescue = exchange.rescue
+    signal = attempt.signal if rescue is None or rescue.cause is None else rescue.signal
+    if signal is None or relay.rewriter is None or classify(signal).answer is Answer.OUR_WORDS:
+        return relay.failure(fault)
+    signal = msgspec.structs.replace(signal, message=exchange.core.redact(signal.message))
+    format_ = exchange.visit.admission.format
+    told = translated_error(signal, format_.name, request_id=exchange.visit.id)
+    return relay.rewriter.failure(told.status, told.code, told.message or fault.says)
 
 
 def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llm_proxy.domain.faults import CANCELLED, CLIENT_FAULT, SHUT_DOWN, Fault
+from llm_proxy.domain.signal import Signal
 from llm_proxy.domain.target import Target
 from llm_proxy.formats.continuation import Continuation, Continuer, Transcript
 from llm_proxy.formats.continuers import CONTINUERS
@@ -44,6 +45,7 @@ class Rescue:
     Attributes:
         call: What the next attempt asks.
         cause: Why the stream broke first; None = it has not.
+        signal: The upstream's error, where it broke with one.
     """
 
     __slots__ = (
@@ -56,6 +58,7 @@ class Rescue:
         "_writer",
         "call",
         "cause",
+        "signal",
     )
 
     def __init__(self, continuer: Continuer, call: Call, routes: tuple[Route, ...]) -> None:
@@ -67,6 +70,7 @@ class Rescue:
         self._transcript: Transcript | None = None
         self._writer: Transcript | Continuation | None = None
         self.cause: Fault | None = None
+        self.signal: Signal | None = None
 
     def rewriter(self) -> Transcript | Continuation:
         """Return what the next attempt's events go through."""
@@ -97,7 +101,8 @@ class Rescue:
             broken: The attempt.
             fault: How it broke.
         """
-        self.cause = self.cause or fault
+        if self.cause is None:
+            self.cause, self.signal = fault, broken.signal
         transcript = self._transcript
         assert transcript is not None
         text = transcript.text

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.translation.pairs import Worlds
 from tests.e2e.world import World
 from tests.support.provider import ProviderThread
 from tests.support.proxy_process import ProxyProcess
@@ -49,3 +50,9 @@ def on_messages(shared_worlds: dict[str, World]) -> World:
 def on_responses(shared_worlds: dict[str, World]) -> World:
     """A proxy whose upstream speaks Responses only."""
     return _world(shared_worlds, "responses")
+
+
+@pytest.fixture
+def worlds(shared_worlds: dict[str, World]) -> Worlds:
+    """By the format of its only upstream: a proxy, its provider healthy and without a past."""
+    return lambda name: _world(shared_worlds, name)
