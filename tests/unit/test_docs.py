@@ -6,13 +6,16 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
 from llm_proxy.cli import main
 from llm_proxy.config.load import load
 from llm_proxy.config.settings import NAMES
-from llm_proxy.domain.record import Outcome
+from llm_proxy.dashboard.openapi import OPERATIONS
+from llm_proxy.domain.record import Attempt, Outcome, Record
+from llm_proxy.domain.usage import Usage
 from llm_proxy.proxy.refusal import ALL_LIMITED
 from llm_proxy.telemetry.exposition import render
 from llm_proxy.telemetry.metrics import Metrics
@@ -204,6 +207,44 @@ def test_every_metric_and_outcome_is_explained_for_operators() -> None:
         assert re.search(rf"`{name}(?:_total)?[`{{]", page), name
     for outcome in Outcome:
         assert f"| `{outcome.value}` |" in page
+
+
+def test_every_address_of_the_pages_api_is_explained() -> None:
+    page = text_of("docs/api.md")
+    for one in OPERATIONS:
+        wanted = f"{one.method.upper()} {one.path}".replace("{record_id}", "{id}")
+        assert re.search(rf"`{re.escape(wanted)}[`?]", page), wanted
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_address_of_the_proxy_is_named(name: str) -> None:
+    page = text_of(name)
+    table = text_of("src/llm_proxy/formats/endpoint.py")
+    wanted = {
+        path
+        for kind, path in re.findall(r'Endpoint\("(\w+)",.+"(/v1/\S+)"', table)
+        if kind != "other"
+    }
+    assert len(wanted) >= 5
+    wanted |= {
+        "/v1/models",
+        "/v1/embeddings",
+        "/health",
+        "/ready",
+        "/metrics",
+        "/dashboard/",
+        "/api/",
+    }
+    wanted -= {"/v1/responses/input_tokens", "/v1/responses/compact"}  # below `/v1/responses`
+    for path in wanted:
+        assert f"`{path}" in page or f" {path}" in page, path
+
+
+@pytest.mark.parametrize("shape", [Record, Attempt, Usage], ids=lambda shape: shape.__name__)
+def test_every_field_of_a_record_is_explained(shape: type[msgspec.Struct]) -> None:
+    section = text_of("docs/api.md").partition("## A request's record")[2]
+    for field in shape.__struct_fields__:
+        assert f"`{field}`" in section, field
 
 
 def test_the_site_shows_every_page_under_the_language_it_is_in() -> None:
