@@ -80,7 +80,8 @@ class Board:
         """Take over new targets, and numbers where given; what is known of those that stay stays."""
         if config is not None:
             self.config = self.budget.config = config
-        old_slots, old_addresses = self._leaving | self._by_identity, self._addresses
+        old_slots = self._leaving | self._by_identity
+        old_addresses = {slot.address.name: slot.address for slot in old_slots.values()}
         self._slots, self._by_identity, self._addresses = {}, {}, {}
         self._kept.clear()
         for target in targets:
@@ -92,6 +93,7 @@ class Board:
             if slot is None or identity in self._by_identity:
                 slot = Slot(target, address)
             else:
+                slot.address = address
                 slot.adopt(target)
             slot.suspect()
             self._slots[target.id] = slot
@@ -100,26 +102,24 @@ class Board:
         self._leaving = {
             identity: slot
             for identity, slot in old_slots.items()
-            if identity not in self._by_identity
-            and slot.max_in_flight
-            and (slot.in_flight or slot.line)
+            if identity not in self._by_identity and (slot.in_flight or slot.line)
         }
 
     def slot(self, target: Target) -> Slot:
         """Return what is known about `target`.
 
-        A target of an earlier configuration finds its successor; one that is gone gets a slot
-        of its own that nobody else sees, so that what is learnt from it is forgotten. Only where
-        it may not serve any number of attempts, those who still ask it share it to their end.
+        A target of an earlier configuration finds its successor. One that is gone is shared by
+        those who still ask it, and forgotten once a later change finds that nobody does: should
+        it come back meanwhile, the attempts at it are still counted.
         """
         slot = self._slots.get(target.id)
         if slot is not None and slot.target is target:
             return slot
         identity = _identity(target)
         slot = self._by_identity.get(identity) or self._leaving.get(identity)
-        if slot is not None:
-            return slot
-        return Slot(target, Address(target.upstream.address))
+        if slot is None:
+            slot = self._leaving[identity] = Slot(target, Address(target.upstream.address))
+        return slot
 
     def slots(self, targets: Sequence[Target]) -> list[Slot]:
         """Return the slots of `targets`, in their order; not to be changed.
@@ -156,14 +156,21 @@ class Board:
         return _start_probe(slot) if slot.health(now) is Standing.HALF_OPEN else NO_PROBE
 
     def committed(
-        self, target: Target, model: str, now: float, *, spent_s: float | None = None
+        self,
+        target: Target,
+        model: str,
+        now: float,
+        *,
+        spent_s: float | None = None,
+        probe: int = NO_PROBE,
     ) -> None:
         """Learn that a stream has begun to answer, long before it ends.
 
-        Revives the key and closes half-open breakers; failures in a row are forgotten only when
-        the stream ends well.
+        Revives the key, closes half-open breakers and ends the probe; failures in a row are
+        forgotten only when the stream ends well.
         """
         slot = self.slot(target)
+        _end_probe(slot, probe)
         if slot.is_suspect or spent_s is not None:
             slot.death.revive()
             for breaker in (slot.breaker, slot.address.breaker):
@@ -322,10 +329,7 @@ class Board:
     def _end(self, slot: Slot, probe: int) -> None:
         slot.in_flight -= 1
         slot.weigh()
-        if probe & TARGET_PROBE:
-            slot.is_probing = False
-        if probe & ADDRESS_PROBE:
-            slot.address.is_probing = False
+        _end_probe(slot, probe)
         if slot.line:
             offer(slot)
 
@@ -358,6 +362,13 @@ def _start_probe(slot: Slot) -> int:
         slot.address.is_probing = True
         probe |= ADDRESS_PROBE
     return probe
+
+
+def _end_probe(slot: Slot, probe: int) -> None:
+    if probe & TARGET_PROBE:
+        slot.is_probing = False
+    if probe & ADDRESS_PROBE:
+        slot.address.is_probing = False
 
 
 def _connected(address: Address, now: float) -> None:

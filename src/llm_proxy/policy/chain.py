@@ -8,7 +8,7 @@ time, waiting and the last word are common. A fault of the request itself ends t
 words would be refused again. A conversation that is too long for one model may fit another.
 
 While another model is left, targets known to be down are not asked as a last resort: the other
-model is the better one.
+model is the better one. Only if nobody could be asked for any model, they are after all.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,18 +34,20 @@ class Chain:
         faults: How attempts ended, oldest first, over all plans.
     """
 
-    __slots__ = ("_deadline", "_make", "_plans", "_size", "faults", "stage")
+    __slots__ = ("_ahead", "_deadline", "_make", "_plans", "_unasked", "faults", "stage")
 
-    def __init__(self, size: int, make: Callable[[int, float], Plan]) -> None:
+    def __init__(self, size: int, make: Callable[[int, float, bool], Plan]) -> None:
         """Start with the first model.
 
         Args:
             size: How many models there are, at least one.
-            make: Makes the plan of a stage, given the seconds waited so far.
+            make: Makes the plan of a stage, given the seconds waited so far and whether it is the
+                last one.
         """
-        self._size = size
+        self._ahead = list(range(1, size))
+        self._unasked: list[int] = []
         self._make = make
-        self._plans = [make(0, 0.0)]
+        self._plans = [make(0, 0.0, size == 1)]
         self._deadline: float | None = None
         self.stage = 0
         self.faults: list[Fault] = []
@@ -63,15 +65,26 @@ class Chain:
         """Return what to do now. Asking twice changes nothing."""
         step = self._plan.next(now, rng)
         while isinstance(step, GiveUp) and self._may_hand_on(step):
-            self.stage += 1
-            self._plans.append(self._make(self.stage, self._plan.waited_s))
-            if self._deadline is not None:
-                self._plan.until(self._deadline)
+            self._hand_on(step)
             step = self._plan.next(now, rng)
         return step
 
+    def _hand_on(self, end: GiveUp) -> None:
+        over = self._plan
+        if not over.faults:
+            if end.reason == "no target left":
+                self._plans.pop()  # it has met nothing that the client should hear of
+            if self._ahead:
+                self._unasked.append(self.stage)
+        self.stage = (self._ahead or self._unasked).pop(0)
+        self._plans.append(self._make(self.stage, over.waited_s, not self._ahead))
+        if self._deadline is not None:
+            self._plan.until(self._deadline)
+
     def _may_hand_on(self, end: GiveUp) -> bool:
-        if self.stage + 1 >= self._size or end.reason in _ENDS:
+        if end.reason in _ENDS:
+            return False
+        if not self._ahead and (self.attempts or not self._unasked):
             return False
         faults = self._plan.faults
         if faults and faults[-1] is UNKNOWN_ID:
@@ -135,7 +148,7 @@ class Chain:
 
     def has_alternative(self, now: float) -> bool:
         """Whether somebody else could still be asked at once; a model not yet tried counts."""
-        return self.stage + 1 < self._size or self._plan.has_alternative(now)
+        return bool(self._ahead) or self._plan.has_alternative(now)
 
     def last_word(self, now: float) -> LastWord:
         """Return what the client is told, from all that was met with any model."""

@@ -109,6 +109,8 @@ def explain(board: Board, stages: Sequence[Stage], *, now: float, max_retries: i
         _Walk(board, stage, now, max_retries, is_last=at + 1 == len(stages))
         for at, stage in enumerate(stages)
     ]
+    if all(walk.is_refused for walk in walks):  # then what is down is asked after all
+        walks = [_Walk(board, stage, now, max_retries, is_last=True) for stage in stages]
     asked: list[Explained] = []
     others: list[Explained] = []
     for number, walk in enumerate(walks):

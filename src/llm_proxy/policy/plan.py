@@ -213,7 +213,8 @@ class Plan:
         self._is_committed = True
         self._end_retry()
         if self._current is not None:
-            self._board.committed(self._current, self._model, now, spent_s=spent_s)
+            probe, self._probe = self._probe, NO_PROBE
+            self._board.committed(self._current, self._model, now, spent_s=spent_s, probe=probe)
 
     def answered(self, target: Target, now: float, *, spent_s: float | None = None) -> None:
         """End the attempt well."""

@@ -22,7 +22,7 @@ def course_of(
     is_choice = len(routes) > 1 or len(routes[0].targets) > 1
     affinity = affinity_of(call) if is_choice else None
 
-    def make(stage: int, waited_s: float) -> Plan:
+    def make(stage: int, waited_s: float, is_last: bool) -> Plan:
         return Plan(
             board,
             routes[stage].targets,
@@ -30,13 +30,13 @@ def course_of(
             deadline=deadline,
             config=config,
             is_repeatable=call.endpoint.is_repeatable,
-            is_last=stage + 1 == len(routes),
+            is_last=is_last,
             waited_s=waited_s,
             affinity=affinity,
             second=routes[stage].second,
         )
 
-    return make(0, 0.0) if len(routes) == 1 else Chain(len(routes), make)
+    return make(0, 0.0, True) if len(routes) == 1 else Chain(len(routes), make)
 
 
 def route_at(routes: tuple[Route, ...], course: Course) -> Route:

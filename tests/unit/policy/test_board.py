@@ -211,6 +211,21 @@ def test_a_recovered_target_is_back_when_its_stream_begins_not_when_it_ends() ->
     assert status(board, 60.0).in_flight == 0
 
 
+def test_a_long_stream_that_was_the_probe_does_not_stand_in_the_way_of_the_next_one() -> None:
+    board = Board(KEYS)
+    for _ in range(3):
+        fail(board, SERVER_ERROR)
+    plan = Plan(board, [KEY], model="m")
+    plan.next(1.5, middle)
+    plan.began(KEY, 1.5)
+    plan.committed(1.6)
+    for _ in range(3):
+        fail(board, SERVER_ERROR, 2.0)
+    assert standing(board, 60.0) is Standing.HALF_OPEN, "the stream still flows"
+    plan.answered(KEY, 90.0)
+    assert status(board, 90.0).in_flight == 0
+
+
 def test_streams_that_break_after_their_beginning_open_the_breaker() -> None:
     board, rest_s = Board(KEYS), None
     for _ in range(3):
@@ -317,6 +332,28 @@ def test_an_attempt_that_outlives_a_reload_ends_where_it_belongs() -> None:
     board.failed(KEYS[1], "m", SERVER_ERROR, 1.0, rng=middle)  # its key is gone
     keys = board.statuses(1.0)[0].keys
     assert [(key.state, key.in_flight, key.failures) for key in keys] == [("cooling", 0, 1)]
+
+
+def test_attempts_at_a_target_that_left_and_came_back_are_counted_once() -> None:
+    board, without = Board(KEYS), targets(upstream("a", keys=1))
+    probe = board.begin(KEYS[1], "m", 0.0)
+    board.reconfigure(without)
+    late = board.begin(KEYS[1], "m", 0.5)  # by a request that was under way
+    board.reconfigure(KEYS)
+    assert status(board, 1.0, 1).in_flight == 2
+    board.succeeded(KEYS[1], "m", 1.0, probe=probe)
+    board.released(KEYS[1], probe=late)
+    assert status(board, 1.0, 1).in_flight == 0
+
+
+def test_a_target_that_left_and_came_back_after_its_last_attempt_has_a_clean_sheet() -> None:
+    board, without = Board(KEYS), targets(upstream("a", keys=1))
+    probe = board.begin(KEYS[1], "m", 0.0)
+    board.reconfigure(without)
+    board.failed(KEYS[1], "m", QUOTA, 0.0, rng=middle, probe=probe)
+    board.reconfigure(without)
+    board.reconfigure(KEYS)
+    assert status(board, 1.0, 1).state == "ready"
 
 
 def test_bans_and_dead_keys_outlive_a_restart_by_the_wall_clock() -> None:

@@ -44,14 +44,14 @@ def chain_of(
 ) -> Chain:
     """Return a chain of `models` models on the same targets."""
 
-    def make(stage: int, waited_s: float) -> Plan:
+    def make(stage: int, waited_s: float, is_last: bool) -> Plan:
         return Plan(
             board,
             candidates,
             model=MODELS[stage],
             deadline=deadline,
             config=RetryConfig(),
-            is_last=stage == models - 1,
+            is_last=is_last,
             waited_s=waited_s,
         )
 
@@ -133,6 +133,53 @@ def test_an_upstream_that_is_down_is_not_asked_while_another_model_is_left() -> 
     chain = chain_of(board, ONE)
     lines, _, _ = play(chain, lambda *_: None, now=2.1)
     assert lines == ["small at a/key-1"], "only the last model asks what is down"
+
+
+def down(board: Board, target: Target) -> None:
+    """Let a target fail until it is left alone."""
+    for _ in range(3):
+        board.begin(target, "big", 0.0)
+        board.failed(target, "big", SERVER_ERROR, 0.0, rng=middle)
+
+
+@pytest.mark.parametrize("fault", [SERVER_ERROR, QUOTA, CLIENT_FAULT, CONNECT_REFUSED])
+def test_a_model_that_was_left_alone_does_not_hide_how_the_other_failed(fault: Fault) -> None:
+    board = Board(ONE)
+    down(board, ONE[0])
+    chain = chain_of(board, ONE)
+    lines, _, now = play(chain, lambda *_: fault, now=0.1)
+    assert {line.split(" ")[0] for line in lines} - {"wait"} == {"small"}
+    word = chain.last_word(now)
+    assert (word.fault, word.index is None) == (fault, False)
+
+
+def test_one_model_paused_and_the_other_limited_is_told_as_a_limit() -> None:
+    board = Board(TWO)
+    board.change("a/key-1", "pause")
+    chain = Chain(
+        2,
+        lambda stage, waited_s, is_last: Plan(
+            board, TWO[stage : stage + 1], model="m", waited_s=waited_s, is_last=is_last
+        ),
+    )
+    _, _, now = play(chain, lambda *_: Failure(RATE_LIMITED, 30))
+    word = chain.last_word(now)
+    assert word.is_all_limited
+    assert word.retry_after_s == 30
+
+
+def test_what_is_down_is_asked_after_all_where_no_other_model_can_be() -> None:
+    board = Board(ONE)
+    board.begin(ONE[0], "small", 0.0)
+    board.failed(ONE[0], "small", RATE_LIMITED, 0.0, advice=Advice(60.0, "header"), rng=middle)
+    down(board, ONE[0])
+    lines, end, _ = play(chain_of(board, ONE), lambda *_: None, now=0.1)
+    assert (lines, end) == (["big at a/key-1"], "answered")
+    down(board, ONE[0])
+    chain = chain_of(board, ONE)
+    lines, _, now = play(chain, lambda *_: SERVER_ERROR, now=0.1)
+    assert lines == ["big at a/key-1"], "an outage that is known costs one attempt"
+    assert chain.last_word(now).fault is SERVER_ERROR
 
 
 def test_each_model_has_its_own_retries() -> None:

@@ -182,6 +182,20 @@ def test_a_fallback_model_is_asked_behind_the_first_and_before_its_failing_keys(
     assert outlook.says == "b key-1 …1 would be asked first"
 
 
+def test_what_is_down_is_asked_after_all_where_no_other_model_can_be() -> None:
+    board = Board(all_ := targets(upstream("a"), upstream("b")))
+    fail(board, all_[0], SERVER_ERROR, times=3)
+    stages = [
+        Stage(all_[:1], "big", {"a/key-1": "big"}),
+        Stage(all_[1:], "small", {"b/key-1": "tiny"}),
+    ]
+    board.change("b/key-1", "pause")
+    outlook = explain(board, stages, now=0.0, max_retries=RETRIES)
+    assert lines(outlook) == ["1 a/key-1 open", "- b/key-1 paused"]
+    assert outlook.verdict == "asks"
+    assert not outlook.would_serve
+
+
 def crowded(layout: Layout, seed: int) -> World:
     """Return a world in which much has happened."""
     world, pick = World(upstreams_of(layout), seed=seed), Random(seed)

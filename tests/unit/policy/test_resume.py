@@ -128,8 +128,7 @@ def test_rephrasing_does_not_add_an_attempt() -> None:
 def test_another_model_goes_on_and_gets_the_same_time() -> None:
     board = Board(ONE)
 
-    def make(stage: int, waited_s: float) -> Plan:
-        is_last = stage == 1
+    def make(stage: int, waited_s: float, is_last: bool) -> Plan:
         return Plan(board, ONE, model="xy"[stage], deadline=5.0, is_last=is_last, waited_s=waited_s)
 
     chain = Chain(2, make)
