@@ -19,7 +19,7 @@ from llm_proxy.formats.translate.repair import repair, without
 from llm_proxy.formats.translate.request import translate_request, warnings_of
 from llm_proxy.wire.head import fields_up
 
-from .call import DEFAULT_ANTHROPIC_VERSION, Call, credential
+from .call import DEFAULT_ANTHROPIC_VERSION, TRACE, Call, credential
 
 if TYPE_CHECKING:
     from .core import Core
@@ -117,6 +117,8 @@ class TranslatedCall(Call, kw_only=True):
         if self.spoken.name == "messages":
             own.append(b"anthropic-version: %b\r\n" % DEFAULT_ANTHROPIC_VERSION)
         own += fields_up([pair for pair in self.request.headers if pair[0] in _PASSED], None)
+        if self.trace:
+            own = [line for line in own if not line.startswith(TRACE)] + [self.trace]
         if upstream.headers:
             replaced = tuple(name.encode() + b":" for name, _ in upstream.headers)
             own = [line for line in own if not line.startswith(replaced)]
@@ -197,7 +199,12 @@ def _made(core: "Core", call: Call, body: bytes, context: Context) -> Translated
         origin=call,
         spoken=format_named(context.upstream),
         context=context,
-        interpreter=Interpreter(context, now_s=core.wall_ms() // 1000, new_id=_new_id),
+        interpreter=Interpreter(
+            context,
+            now_s=core.wall_ms() // 1000,
+            new_id=_new_id,
+            estimate_input=lambda: context.input_tokens,
+        ),
     )
 
 

@@ -56,7 +56,7 @@ def result_of(case: dict[str, Any], upstream: str) -> dict[str, Any]:
 def _remembered(context: Context) -> dict[str, Any]:
     """Return what the context holds beyond what every context holds."""
     plain = Context(client=context.client, upstream=context.upstream)
-    skipped = ("client", "upstream", "model", "is_stream", "notes", "echo")
+    skipped = ("client", "upstream", "model", "is_stream", "notes", "echo", "input_tokens")
     found: dict[str, Any] = {}
     for name in Context.__struct_fields__:
         value = getattr(context, name)

@@ -34,6 +34,8 @@ class Context(msgspec.Struct, kw_only=True):
         shows_reasoning: Whether reasoning text is shown to the client.
         prefill: The text a Messages client wants continued; an upstream that repeats it is cut.
         echo: Request fields that a Responses answer repeats.
+        input_tokens: About how many tokens the request holds, for clients whose format requires a
+            count of every answer.
         think_tags: Whether `<think>…</think>` in the text is reasoning.
         notes: What was `ignored=`, `dropped=`, `changed=`, `added=`, `estimated=`, in order, each
             once; answers add to it.
@@ -50,6 +52,7 @@ class Context(msgspec.Struct, kw_only=True):
     shows_reasoning: bool = True
     prefill: str = ""
     echo: dict[str, Any] = msgspec.field(default_factory=dict)
+    input_tokens: int = 0
     think_tags: bool = False
     notes: dict[str, None] = msgspec.field(default_factory=dict)
 

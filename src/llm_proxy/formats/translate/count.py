@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from .literal import dump_text
-from .request import read_body
+from .received import read_body, unusable
 
 _MESSAGE_TOKENS = 4
 _IMAGE_TOKENS = 1600
 _BYTES_PER_DOCUMENT_TOKEN = 20
+REQUIRED = frozenset(("messages", "responses"))
+"""Formats whose answers must name the request's tokens."""
 _SILENT = frozenset(("type", "id", "role", "call_id", "tool_use_id", "status", "signature"))
 """Fields whose text the model is not shown."""
 
@@ -25,7 +27,20 @@ def estimate(format_name: str, body: bytes) -> int:
     Raises:
         RequestError: 400, the body is no JSON object.
     """
-    top = read_body(body)
+    try:
+        return tokens_in(format_name, read_body(body))
+    except RecursionError as error:
+        raise unusable("it is nested too deeply") from error
+
+
+def tokens_in(format_name: str, top: dict[str, Any]) -> int:
+    """Return about how many tokens stand in a body that has been read.
+
+    Cost: a fifth of its translation.
+
+    Raises:
+        RecursionError: It is nested too deeply.
+    """
     tally = _Tally()
     if format_name == "messages":
         tally.add(top.get("system"))
@@ -66,7 +81,7 @@ class _Tally:
         return -(-self.ascii // 4) + -(-self.other * 2 // 3) + self.flat
 
     def text(self, text: str) -> None:
-        count = len(text) if text.isascii() else sum(map(str.isascii, text))
+        count = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
         self.ascii += count
         self.other += len(text) - count
 

@@ -5,17 +5,18 @@ Pure and synchronous: 100 KB of conversation take about 1 ms, so large bodies be
 
 from typing import Any
 
-from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.knobs import Knobs
 
 from .choice import settle_choice
 from .context import Context, Translated
+from .count import REQUIRED, tokens_in
 from .fields import settle
-from .literal import dump, load
+from .literal import dump
 from .passage import Passage, wrong
 from .read_chat import read_chat
 from .read_messages import read_messages
 from .read_responses import read_responses
+from .received import read_body, unusable
 from .tools import settle_tools
 from .turns import settle_turns
 from .write_chat import write_chat
@@ -74,6 +75,8 @@ def translate_request(
         host_is_openai=host_is_openai,
     )
     try:
+        if client in REQUIRED:
+            context.input_tokens = tokens_in(client, top)
         same = settle(top, passage)
         conversation = _READERS[client](top, same, passage)
         settle_tools(conversation, passage)
@@ -82,26 +85,7 @@ def translate_request(
         written = {"model": model, **_WRITERS[upstream](conversation, passage)}
         return Translated(dump(written), context)
     except RecursionError as error:
-        raise _unusable("it is nested too deeply") from error
-
-
-def read_body(body: bytes) -> dict[str, Any]:
-    """Return a request body, numbers as they were spelt.
-
-    Raises:
-        RequestError: 400, it is no JSON object.
-    """
-    try:
-        top = load(body)
-    except ValueError as error:
-        raise _unusable("it is not valid JSON in UTF-8, or nested too deeply") from error
-    if not isinstance(top, dict):
-        raise _unusable("it must be a JSON object")
-    return top
-
-
-def _unusable(why: str) -> RequestError:
-    return RequestError(400, f"The request body cannot be used: {why}", code="invalid_json")
+        raise unusable("it is nested too deeply") from error
 
 
 def warnings_of(context: Context) -> str:
