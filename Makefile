@@ -50,6 +50,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python tools/install_test_needs.py --bench
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.failover
+	$(if $(PEERS),$(BIN)/python -m bench.peers)
 
 # The documentation as a site, in dist/site.
 site: $(VENV)/.dev requirements/site.txt
@@ -68,4 +69,4 @@ lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt requirements/site.in -o requirements/site.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .peers dist

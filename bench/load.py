@@ -137,17 +137,28 @@ class Source:
     Args:
         is_traced: Whether each request's head is unlike all others, so that a server which
             remembers heads finds none; else heads differ by the body's length only, as an SDK's.
+        protocol: What judges the answers.
+        edit: What is done to each request before it is sent.
 
     Attributes:
         port: Where the target listens.
+        protocol: What judges its answers.
     """
 
     def __init__(
-        self, port: int, key: str, plans: Sequence[Plan], *, is_traced: bool = False
+        self,
+        port: int,
+        key: str,
+        plans: Sequence[Plan],
+        *,
+        is_traced: bool = False,
+        protocol: type[Asked] = Asked,
+        edit: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self.port = port
+        self.protocol = protocol
         self._is_traced = is_traced
-        self._ready = [(request_bytes(plan, port, key), plan, plan.answer) for plan in plans]
+        self._ready = [(edit(request_bytes(plan, port, key)), plan, plan.answer) for plan in plans]
         self._turn = count()
 
     def ask(self, connection: Asked) -> None:
@@ -159,10 +170,12 @@ class Source:
         connection.ask(request, plan, want)
 
 
-async def connect(port: int, failures: Failures, on_done: Callable[[Asked], None]) -> Asked:
-    """Open one connection to a target."""
+async def connect(source: Source, failures: Failures, on_done: Callable[[Asked], None]) -> Asked:
+    """Open one connection to a source's target."""
     loop = asyncio.get_running_loop()
-    _, asked = await loop.create_connection(lambda: Asked(failures, on_done), "127.0.0.1", port)
+    _, asked = await loop.create_connection(
+        lambda: source.protocol(failures, on_done), "127.0.0.1", source.port
+    )
     return asked
 
 
@@ -183,7 +196,7 @@ class Saturation:
     async def start(self, concurrency: int) -> None:
         """Open the connections and ask over each."""
         for _ in range(concurrency):
-            self._open.append(await connect(self._source.port, self._failures, self._done))
+            self._open.append(await connect(self._source, self._failures, self._done))
         for asked in self._open:
             self._source.ask(asked)
 
@@ -213,7 +226,7 @@ async def pace(source: Source, rate: int, seconds: float, failures: Failures) ->
             taken.append(asked.first_s)
             idle.append(asked)
 
-    every = [await connect(source.port, failures, done) for _ in range(8)]
+    every = [await connect(source, failures, done) for _ in range(8)]
     idle.extend(every)
     start = perf_counter()
     for turn in range(round(rate * seconds)):
@@ -225,7 +238,7 @@ async def pace(source: Source, rate: int, seconds: float, failures: Failures) ->
         if idle:
             asked = idle.pop()
         else:
-            asked = await connect(source.port, failures, done)
+            asked = await connect(source, failures, done)
             every.append(asked)
         source.ask(asked)
     await _settle(every)
@@ -257,7 +270,7 @@ class Crowd:
             pause = start + turn * seconds / streams - perf_counter()
             if pause > 0:
                 await asyncio.sleep(pause)
-            asked = await connect(self._source.port, self._failures, _ignore)
+            asked = await connect(self._source, self._failures, _ignore)
             self._open.append(asked)
             self._source.ask(asked)
 

@@ -162,9 +162,34 @@ def _framed(plan: Plan) -> bytes | list[bytes]:
     return steps
 
 
-async def _serve(port: int, contents: int, interval_s: float) -> None:
+class ByMeaning(dict[bytes, bytes | list[bytes]]):
+    """Answers found by what a body says, for servers that write requests anew.
+
+    The user's name tells the variants apart, and how many tokens are asked for a stream's length.
+    """
+
+    def __init__(self, plans: list[Plan]) -> None:
+        super().__init__()
+        self._found = {_meaning(plan.body): _framed(plan) for plan in plans}
+
+    def get(self, body: bytes, default: object = None) -> bytes | list[bytes] | None:  # type: ignore[override]
+        """Return the answer that belongs to a body, None if its text is not what was sent."""
+        try:
+            return self._found.get(_meaning(body))
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return None
+
+
+def _meaning(body: bytes) -> tuple[str, int, str]:
+    read = msgspec.json.decode(body)
+    messages = msgspec.json.encode([(one["role"], one["content"]) for one in read["messages"]])
+    stream_length = read["max_completion_tokens"] if read.get("stream") else 0
+    return read["user"], stream_length, messages.decode()
+
+
+async def _serve(port: int, contents: int, interval_s: float, *, is_lenient: bool) -> None:
     plans = json_plans() + stream_plans(1) + stream_plans(contents)
-    answers = {plan.body: _framed(plan) for plan in plans}
+    answers = ByMeaning(plans) if is_lenient else {plan.body: _framed(plan) for plan in plans}
     loop = asyncio.get_running_loop()
     wheel = Wheel(loop, interval_s)
     listener = socket.create_server(("127.0.0.1", port), backlog=4096)
@@ -178,9 +203,12 @@ def main() -> None:
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--contents", type=int, required=True, help="content events a stream")
     arguments.add_argument("--interval", type=float, required=True, help="seconds between them")
+    arguments.add_argument(
+        "--lenient", action="store_true", help="take bodies by what they say, not byte by byte"
+    )
     given = arguments.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(given.port, given.contents, given.interval))
+        runner.run(_serve(given.port, given.contents, given.interval, is_lenient=given.lenient))
 
 
 if __name__ == "__main__":

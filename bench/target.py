@@ -74,12 +74,13 @@ class Target:
 
 @contextmanager
 def provider(
-    core: int, contents: int, interval_s: float, folder: Path
+    core: int, contents: int, interval_s: float, folder: Path, *, is_lenient: bool = False
 ) -> Iterator[tuple[Target, Server]]:
     """Run the mock provider on `core`: the target `direct`, and its process."""
     port = free_port()
     command = [sys.executable, "-m", "bench.provider", "--port", str(port)]
     command += ["--contents", str(contents), "--interval", str(interval_s)]
+    command += ["--lenient"] if is_lenient else []
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
     server = Server(command, core=core, log=folder / "provider.log", env=environment)
     try:
