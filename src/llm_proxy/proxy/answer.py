@@ -8,8 +8,20 @@ from llm_proxy.formats.format import Format
 from llm_proxy.wire.head import connection_of, fields_down, status_line
 
 DECODED = frozenset((b"content-encoding",))
-RETOLD = DECODED | {b"content-type"}
+RETOLD = DECODED | {
+    b"cache-control",
+    b"content-digest",
+    b"content-md5",
+    b"content-type",
+    b"digest",
+    b"etag",
+    b"repr-digest",
+    b"x-accel-buffering",
+}
+"""What an upstream says of a body that the client gets in other words."""
 NOTHING: frozenset[bytes] = frozenset()
+_TWINS = {b"request-id": b"x-request-id", b"x-request-id": b"request-id"}
+"""The same id in other families of formats."""
 RETRY_FIELDS = frozenset((b"retry-after", b"retry-after-ms", b"x-should-retry"))
 
 
@@ -78,7 +90,8 @@ def upstream_head(
     """
     lines = fields_down(headers, connection_of(headers, fields), drop)
     if stamp.id_name not in fields:
-        lines.append(b"%b: %b\r\n" % (stamp.id_name, stamp.request_id.encode()))
+        given = fields.get(_TWINS.get(stamp.id_name, b""))
+        lines.append(b"%b: %b\r\n" % (stamp.id_name, given or stamp.request_id.encode()))
     lines += extra
     passed = b"".join(lines)
     if key in passed:

@@ -76,7 +76,9 @@ async def judge(core: Aside, call: Call, attempt: Attempt) -> Verdict:
     """Judge a settled attempt; a whole body is joined in `attempt.parts[0]`."""
     verdict = await _judge(core, call, attempt)
     beat = attempt.beat
-    is_other = attempt.mode is not STREAM and not isinstance(call, TranslatedCall)
+    # A whole answer that was told anew as events can follow a head, but no content.
+    is_told = isinstance(call, TranslatedCall) and beat is not None and not beat.has_content
+    is_other = attempt.mode is not STREAM and not is_told
     if verdict.fault is None and is_other and beat is not None and beat.has_begun:
         # The client has the head of a stream; a body of any other kind would be garbage in it.
         attempt.abort(NO_STREAM)
@@ -146,6 +148,8 @@ async def _judge_translated(
     """Judge a 200 in another format; told in the client's, it becomes the attempt's body."""
     if readable is None:
         return Verdict(NOT_JSON)
+    if attempt.key in readable:  # what carries reasoning is coded: it cannot be found there later
+        readable = readable.replace(attempt.key, b"*" * len(attempt.key))
     kind = attempt.fields.get(b"content-type", b"").lower()
     if len(readable) > LARGE_ANSWER_BYTES // 8:
         told = await core.aside(retell, call, readable, kind)

@@ -87,7 +87,7 @@ def told_stream(client: str, stream: Stream) -> dict[str, Any] | None:
             usage = value.get("usage") or usage
         elif client == "messages" and value["type"] == "message_delta":
             usage = value["usage"]
-        elif client == "responses" and value["type"] in ("response.completed",):
+        elif client == "responses" and value["type"] == "response.completed":
             usage = value["response"]["usage"]
     return usage
 

@@ -3,8 +3,6 @@
 Pure and synchronous: 100 KB of conversation take about 1 ms, so large bodies belong in a thread.
 """
 
-from typing import Any
-
 from llm_proxy.domain.knobs import Knobs
 
 from .choice import settle_choice
