@@ -11,6 +11,7 @@ from llm_proxy.domain.record import Outcome
 from tests.e2e.world import CHAT, MESSAGES, RESPONSES, World, faults_of
 from tests.support.answers import (
     chat_stream,
+    messages_json,
     messages_stream,
     responses_json,
     responses_stream,
@@ -125,6 +126,29 @@ async def test_an_upstream_that_answers_without_a_stream_is_passed_over(pair: Wo
     assert stream.events[-1].json()["type"] == "response.completed"
     (record,) = pair.all_records()
     assert faults_of(record) == ["stream_cut", "no_stream", None]
+
+
+async def test_a_whole_answer_in_another_format_is_not_told_behind_what_the_client_has(
+    tmp_path: Path,
+) -> None:
+    environment = {"STREAM_RESCUE": "1", "PROXY_FORMATS": "chat;messages", "MAX_RETRIES": "1"}
+    with (
+        ProviderThread() as first,
+        ProviderThread() as second,
+        ProxyProcess(tmp_path, [first.url, second.url], environment=environment) as proxy,
+    ):
+        world = World(proxy, first, second)
+        first.reply(breaking(chat_stream), path=CHAT)
+        second.reply(messages_json("Hello there! How are you?"), path=MESSAGES)
+        stream = await world.stream("chat")
+        chunks = [event.json() for event in stream.events]
+        assert [bool(chunk.get("error")) for chunk in chunks] == [False] * (len(chunks) - 1) + [
+            True
+        ]
+        pieces = [one["choices"][0]["delta"].get("content") or "" for one in chunks[:-1]]
+        assert "".join(pieces) == "Hello there"
+        (record,) = world.all_records()
+        assert faults_of(record) == ["stream_cut", "no_stream"]
 
 
 async def test_another_model_goes_on_before_the_broken_target_is_asked_again(

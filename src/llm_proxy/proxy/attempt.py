@@ -30,7 +30,7 @@ from .beat import Beat
 from .blank import Blank, key_to_blank
 from .call import Call
 from .mode import NONE, PASS, STREAM, WHOLE
-from .patience import arm, on_late
+from .patience import FirstToken, arm, on_late
 from .relay import FLOWING, HELD, OVER, StreamRelay
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -60,7 +60,7 @@ class Attempt:
         deadline: Loop time at which the whole request ends.
         upstream_at: Loop time until which the upstream may take to answer.
         sent_at: Loop time at which the request was written.
-        first_token_s: Limit to the first content; 0 = off.
+        first_token: Limit to the first content; None = there is none.
         byte_at: Loop time of the last byte of a body that passes unread.
         beat: Keep-alive frames for the client; None = it asked for no stream.
         key: The upstream's key, which is blanked wherever the upstream echoes it.
@@ -86,7 +86,7 @@ class Attempt:
         "fault",
         "fields",
         "first_byte_ms",
-        "first_token_s",
+        "first_token",
         "headers",
         "is_decoded",
         "is_over",
@@ -115,7 +115,7 @@ class Attempt:
         model: str | None,
         *,
         deadline: float,
-        first_token_s: float,
+        first_token: FirstToken | None,
         beat: Beat | None,
     ) -> None:
         self._loop = loop
@@ -140,7 +140,7 @@ class Attempt:
         self.sent_at = 0.0
         self.connect_ms: float | None = None
         self.first_byte_ms: float | None = None
-        self.first_token_s = first_token_s
+        self.first_token = first_token
         self.fault: Fault | None = None
         self.signal: Signal | None = None
         self.reason = ""

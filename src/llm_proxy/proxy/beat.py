@@ -19,9 +19,18 @@ class Beat:
 
     Attributes:
         has_begun: The client has its head and a comment: errors are in-band from here.
+        has_content: The client has the beginning of an answer: only its rest may follow.
     """
 
-    __slots__ = ("_client", "_frame", "_is_chunked", "_last_at", "_write_head", "has_begun")
+    __slots__ = (
+        "_client",
+        "_frame",
+        "_is_chunked",
+        "_last_at",
+        "_write_head",
+        "has_begun",
+        "has_content",
+    )
 
     def __init__(
         self,
@@ -38,10 +47,11 @@ class Beat:
         self._last_at = now
         self._write_head = write_head
         self.has_begun = False
+        self.has_content = False
 
     def go_on(self, now: float) -> None:
         """Count anew: the client has had its head and content, and waits for more."""
-        self.has_begun = True
+        self.has_begun = self.has_content = True
         self._last_at = now
 
     def next_at(self, sent_at: float) -> float:

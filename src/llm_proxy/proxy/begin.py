@@ -11,6 +11,7 @@ from llm_proxy.policy.choose import Pick
 from .attempt import Attempt
 from .call import Call
 from .judge import Verdict
+from .patience import FirstToken
 from .retelling import rewriter_of
 from .table import Route
 from .translation import TranslatedCall, repaired_call, translated_call
@@ -46,8 +47,6 @@ def begin(
     exchange.waited_from = 0.0
     attempt = _make(exchange, pick.target, model, call, why=why, wait_ms=wait_ms)
     plan.began(pick.target, now)
-    if attempt.first_token_s and not plan.has_alternative(now):
-        attempt.first_token_s = 0.0
     attempt.start()
     return attempt
 
@@ -72,7 +71,10 @@ async def begin_translated(
             exchange.refused = exchange.refused or error
             plan.pass_over(target)
         return None
-    return None if exchange.is_gone else begin(exchange, plan, pick, model, translated)
+    if exchange.is_gone:
+        plan.pass_over(target)  # and leave the place to the next in line
+        return None
+    return begin(exchange, plan, pick, model, translated)
 
 
 def begin_mended(
@@ -90,7 +92,6 @@ def begin_mended(
     exchange.note(failed, fault, signal)
     plan.replayed()
     attempt = _make(exchange, failed.target, failed.model, mended, why=REPAIR)
-    attempt.first_token_s = failed.first_token_s
     attempt.start()
     return attempt
 
@@ -111,14 +112,16 @@ def _make(
     why: str,
     wait_ms: float = 0.0,
 ) -> Attempt:
-    core, rescue = exchange.core, exchange.rescue
+    core, rescue, plan = exchange.core, exchange.rescue, exchange.plan
+    assert plan is not None
+    limit_s = target.upstream.timeouts.first_token_s if call.is_stream else 0.0
     attempt = exchange.attempt = Attempt(
         core.loop,
         core.pools[target],
         call,
         model,
         deadline=exchange.deadline,
-        first_token_s=target.upstream.timeouts.first_token_s if call.is_stream else 0.0,
+        first_token=FirstToken(limit_s, plan.has_alternative) if limit_s else None,
         beat=exchange.beat,
     )
     if rescue is not None:

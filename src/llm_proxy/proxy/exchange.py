@@ -180,13 +180,13 @@ class Exchange:
         gate = self.core.gate
         left_s = self.core.client_deadline_of(self.visit) - self.core.loop.time()
         place = self._sleep = gate.wait(left_s)
-        is_in = await place
+        try:
+            await place
+        finally:  # it may be given in the very turn in which the request is cancelled
+            self._is_in_gate = not place.cancelled() and place.done() and place.result()
         self._sleep = None
-        if is_in and not self.is_gone:
-            self._is_in_gate = True
+        if self._is_in_gate and not self.is_gone:
             return
-        if is_in:
-            gate.leave()
         raise RequestError(
             503,
             "too many requests in flight (MAX_CONCURRENCY); try again shortly",

@@ -1,7 +1,7 @@
 """How many requests are served at once; the rest wait a short while, in order."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 
 WAIT_S = 5.0
 """Long enough for a burst to pass, short enough for the client to hear of it in time."""
@@ -19,7 +19,7 @@ class Gate:
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         self._loop = loop
         self._limit = limit
-        self._queue: deque[asyncio.Future[bool]] = deque()
+        self._queue: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
         self.in_flight = 0
 
     @property
@@ -44,18 +44,22 @@ class Gate:
         if len(self._queue) >= self._limit:
             place.set_result(False)
             return place
-        self._queue.append(place)
+        self._queue[place] = None
+        place.add_done_callback(self._strike_off)  # who has left takes nobody's place in the line
         self._loop.call_later(max(0.0, min(WAIT_S, limit_s)), self._expire, place)
         return place
 
     def leave(self) -> None:
         """Give the place to the next one that still waits."""
         while self._queue:
-            place = self._queue.popleft()
+            place, _ = self._queue.popitem(last=False)
             if not place.done():
                 place.set_result(True)
                 return
         self.in_flight -= 1
+
+    def _strike_off(self, place: "asyncio.Future[bool]") -> None:
+        self._queue.pop(place, None)
 
     @staticmethod
     def _expire(place: "asyncio.Future[bool]") -> None:

@@ -3,15 +3,18 @@
 Many limits, one deadline of the connection: `arm` sets the soonest, `on_late` sees which it was.
 
     before content  the request's deadline; UPSTREAM_TIMEOUT_S to the head (JSON: to the end;
-                    streams: to the first content); FIRST_TOKEN_TIMEOUT_S; SILENCE_S without an
-                    event
+                    streams: to the first content); FIRST_TOKEN_TIMEOUT_S while somebody else is
+                    left; where a stream was asked for, SILENCE_S without an event, head or none
     flowing         the client's own deadline; STREAM_IDLE_TIMEOUT_S without a byte; SILENCE_S
                     without an event; FAREWELL_S behind the last event
     passing unread  the client's own deadline; STREAM_IDLE_TIMEOUT_S without a byte
     always          the next keep-alive frame
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from llm_proxy.domain.faults import DEADLINE, FIRST_TOKEN_LATE, HEAD_LATE, SILENT
 
@@ -28,6 +31,19 @@ FAREWELL_S = 2.0
 NEVER = float("inf")
 
 
+class FirstToken(msgspec.Struct, frozen=True):
+    """How long a stream's first content is waited for, if there is a choice.
+
+    Attributes:
+        limit_s: Seconds from the request on.
+        has_alternative: Whether, at a loop time, somebody else could be asked at once. Only when
+            the limit passes is that known: others get full, limited or free meanwhile.
+    """
+
+    limit_s: float
+    has_alternative: Callable[[float], bool]
+
+
 def arm(attempt: "Attempt", now: float) -> None:
     """Set the connection's deadline to the soonest of all that matter now."""
     connection = attempt.connection
@@ -38,10 +54,10 @@ def arm(attempt: "Attempt", now: float) -> None:
     sent_at = 0.0
     if attempt.client is None:
         due = min(due, attempt.upstream_at)
-        if relay is not None:
-            due = min(due, relay.event_at + SILENCE_S)
-        if attempt.first_token_s:
-            due = min(due, attempt.sent_at + attempt.first_token_s)
+        if relay is not None or attempt.beat is not None:
+            due = min(due, _silent_at(attempt))
+        if attempt.first_token is not None:
+            due = min(due, attempt.sent_at + attempt.first_token.limit_s)
     elif relay is not None:
         due = min(due, relay.event_at + SILENCE_S, _idle_at(attempt, relay))
         sent_at = relay.sent_at
@@ -68,16 +84,20 @@ def on_late(attempt: "Attempt", now: float) -> None:
 
 
 def _on_late_before_content(attempt: "Attempt", now: float) -> None:
-    relay = attempt.relay
+    relay, first = attempt.relay, attempt.first_token
     if relay is None and now >= attempt.upstream_at:
         what = "the end of the answer" if attempt.mode is WHOLE else "an answer"
         attempt.abort(HEAD_LATE, f"no sign of {what} in time")
     elif now >= attempt.upstream_at:
         attempt.abort(FIRST_TOKEN_LATE, "no content within UPSTREAM_TIMEOUT_S")
-    elif relay is not None and now >= relay.event_at + SILENCE_S:
+    elif (relay is not None or attempt.beat is not None) and now >= _silent_at(attempt):
         attempt.abort(SILENT, f"no event for {SILENCE_S:g} s")
-    elif attempt.first_token_s and now >= attempt.sent_at + attempt.first_token_s:
-        attempt.abort(FIRST_TOKEN_LATE, f"no content within {attempt.first_token_s:g} s")
+    elif first is not None and now >= attempt.sent_at + first.limit_s:
+        if first.has_alternative(now):
+            attempt.abort(FIRST_TOKEN_LATE, f"no content within {first.limit_s:g} s")
+        else:
+            attempt.first_token = None
+            arm(attempt, now)
     else:
         if attempt.beat is not None:
             attempt.beat.on_time(now, 0.0)
@@ -113,6 +133,12 @@ def _on_late_passing(attempt: "Attempt", now: float) -> None:
         attempt.abort(SILENT, "no byte for STREAM_IDLE_TIMEOUT_S")
     else:
         arm(attempt, now)
+
+
+def _silent_at(attempt: "Attempt") -> float:
+    """Return when a stream without content has been silent for too long, its head included."""
+    relay = attempt.relay
+    return (attempt.sent_at if relay is None else relay.event_at) + SILENCE_S
 
 
 def _passes_until(attempt: "Attempt") -> float:

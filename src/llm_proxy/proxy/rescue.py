@@ -112,7 +112,8 @@ class Rescue:
         core = exchange.core
         now = core.loop.time()
         # Agents hang up after little more than this without an event.
-        exchange.deadline = min(core.client_deadline_of(exchange.visit), now + SILENCE_S)
+        silent_at = SILENCE_S + (broken.relay.event_at if broken.relay is not None else now)
+        exchange.deadline = min(core.client_deadline_of(exchange.visit), silent_at)
         learnt = meaning(broken, fault)
         plan.resume(broken.target, learnt, now, deadline=exchange.deadline, rng=core.rng)
         if exchange.beat is not None:
