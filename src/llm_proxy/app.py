@@ -21,6 +21,7 @@ from typing import Any
 from llm_proxy import __version__
 from llm_proxy.alarms import Alarms
 from llm_proxy.compose import config_of, limits_of, redactor_of, say
+from llm_proxy.config.load import process_environ
 from llm_proxy.config.prices import PriceBook
 from llm_proxy.config.settings import Settings
 from llm_proxy.config.watch import FileWatch, Watcher, stamp_of
@@ -45,6 +46,7 @@ from llm_proxy.store.writer import RecordWriter
 from llm_proxy.telemetry.exposition import render
 from llm_proxy.telemetry.log import LogSink, configure
 from llm_proxy.telemetry.metrics import Metrics
+from llm_proxy.tracing import open_otel, peers_of
 
 FILE_POLL_S = 2.0
 """How often the configuration file's time stamp is looked at."""
@@ -141,6 +143,7 @@ class _App:
             on_bug=self._on_bug,
             makers=Makers(self._writer.remember),
         )
+        self._otel = self._core.tracer = open_otel(process_environ(), settings)
         self._alarms = Alarms(self._core, self._watcher, self._writer)
         self._server = Server(loop, self._wheel, self._core, limits_of(settings))
         self._core.models = Catalogue(self._core)
@@ -180,6 +183,8 @@ class _App:
                 f"cannot listen on {settings.host}:{settings.port} ({error.strerror})",
                 "Choose a free one, for example PORT=8080",
             ) from None
+        if self._otel is not None:
+            self._otel.start()
         self._greet(settings, port, is_demo=bool(demo_sockets))
         self._background()
         # What was made so far lives as long as the process; collections need not look at it.
@@ -321,6 +326,8 @@ class _App:
         self._core.configure(
             Table(result.upstreams, result.model_fallbacks), config_of(result), redactor
         )
+        if self._otel is not None:
+            self._otel.use(peers_of(result))
         if self._core.site is not None:
             self._site.reconfigured()
         LOG.info(
@@ -358,6 +365,8 @@ class _App:
         self._wheel.close()
         if not await self._loop.run_in_executor(None, self._writer.stop, FLUSH_S):
             LOG.error("not all records could be written")
+        if self._otel is not None:
+            await self._loop.run_in_executor(None, self._otel.stop, FLUSH_S)
         LOG.info("stopped")
 
     # failures

@@ -114,6 +114,9 @@ def _make(
 ) -> Attempt:
     core, rescue, plan = exchange.core, exchange.rescue, exchange.plan
     assert plan is not None
+    if core.tracer is not None:
+        visit = exchange.visit
+        call.trace = core.tracer.lines_up(visit.id, visit.request.headers, exchange.records)
     limit_s = target.upstream.timeouts.first_token_s if call.is_stream else 0.0
     attempt = exchange.attempt = Attempt(
         core.loop,
@@ -132,7 +135,7 @@ def _make(
         AttemptRecord(
             upstream=target.upstream.name,
             key=target.key.label,
-            model=model,
+            model=core.shown_model(model),
             why=why,
             start_ms=exchange.elapsed_ms(),
             wait_ms=wait_ms,

@@ -14,6 +14,7 @@ from llm_proxy.wire.request import Request
 from .admission import Admission
 
 DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+TRACE = (b"traceparent:", b"tracestate:")
 _MARKED = ("messages", "responses")
 _BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
 
@@ -33,6 +34,7 @@ class Call(msgspec.Struct):
         unknown_id: What it speaks of, where nobody here remembers who made that; or empty.
         made_for: The access key for which what it speaks of was made; or empty.
         made: Ids that a whole answer gave out.
+        trace: Header lines that go up instead of the client's trace; empty = those do.
     """
 
     request: Request
@@ -46,6 +48,7 @@ class Call(msgspec.Struct):
     unknown_id: str = ""
     made_for: str = ""
     made: list[str] = []
+    trace: bytes = b""
 
     @property
     def top(self) -> dict[str, Raw]:
@@ -110,18 +113,26 @@ class Call(msgspec.Struct):
         if known is not None and known[0] is target and not self.is_recoded:
             start = known[1]
         else:
-            start = _head_start(self.request, self.admission, target, is_recoded=self.is_recoded)
+            start = _head_start(
+                self.request,
+                self.admission,
+                target,
+                is_recoded=self.is_recoded,
+                is_traced=bool(self.trace),
+            )
             if not self.is_recoded:
                 heads[target.id] = (target, start)
+        if self.trace:
+            start += self.trace
         if body or self.request.method not in _BODILESS:
             return b"%bcontent-length: %d\r\n\r\n" % (start, len(body))
         return start + b"\r\n"
 
 
 def _head_start(
-    request: Request, admission: Admission, target: Target, *, is_recoded: bool
+    request: Request, admission: Admission, target: Target, *, is_recoded: bool, is_traced: bool
 ) -> bytes:
-    """Return the request line and all fields but the body's length."""
+    """Return the request line and all fields but the body's length and our own trace."""
     upstream = target.upstream
     query = b"?" + request.query if request.query else b""
     path = admission.path.removeprefix(b"/v1")
@@ -147,6 +158,8 @@ def _head_start(
         own = _without_betas(own, frozenset(beta.encode() for beta in upstream.beta_deny))
     if is_recoded:
         own = [line for line in own if not line.startswith(b"content-encoding:")]
+    if is_traced:
+        own = [line for line in own if not line.startswith(TRACE)]
     return b"".join(lines + own)
 
 

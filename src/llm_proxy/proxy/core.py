@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 import msgspec
 
@@ -38,12 +38,14 @@ from .exchange import Exchange
 from .gate import Gate
 from .ids import Ids
 from .models import Catalogue
+from .neighbour import Ops, Site, Tracer
 from .table import Table
 from .translation import Dislikes
 
 CORRECTED = "address corrected"
 MAX_PATH = 200
 MAX_CLIENT = 120
+MAX_MODEL = 200
 KEY_IN_QUERY = re.compile(
     rb"(?:^|[&;])(?:key|api[_-]?key|access[_-]?(?:key|token)|token)=", re.IGNORECASE
 )
@@ -77,29 +79,6 @@ class Config(msgspec.Struct, frozen=True):
     max_body_bytes: int
     retry: RetryConfig
     stream_rescue: bool = False
-
-
-class Ops(Protocol):
-    """Answers what needs neither an upstream nor the page."""
-
-    def answer(self, request: Request) -> bytes | None:
-        """Return a whole answer for `/health` and its kind; None = not theirs, or `expose`."""
-
-    def takes(self, path: bytes) -> bool:
-        """Return whether `expose` answers `path`."""
-
-    async def expose(self, client: ClientConnection, request: Request) -> None:
-        """Answer a whole request with the metrics and finish it."""
-
-
-class Site(Protocol):
-    """The page and its data."""
-
-    def takes(self, path: bytes) -> bool:
-        """Return whether `path` is theirs."""
-
-    def serve(self, client: ClientConnection, request: Request) -> None:
-        """Answer a whole request and finish it."""
 
 
 class Core:
@@ -141,6 +120,7 @@ class Core:
         self.makers = makers or Makers(lambda _: None)
         self.ops: Ops | None = None
         self.site: Site | None = None
+        self.tracer: Tracer | None = None
         self.models: Catalogue | None = None
         self.refused_early = 0
         self.capture = Capture(loop, wall_ms=wall_ms, redactor=lambda: self.redactor)
@@ -187,6 +167,10 @@ class Core:
     def redact(self, text: str) -> str:
         """Return `text` without secrets."""
         return self.redactor.text(text)
+
+    def shown_model(self, name: str | None) -> str | None:
+        """Return a model's name as records have it: a client may have pasted anything there."""
+        return self.redact_name(name[:MAX_MODEL]) if name is not None else None
 
     async def aside(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run what would hold the loop up in a thread."""

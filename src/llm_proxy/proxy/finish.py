@@ -11,8 +11,6 @@ from .translation import TranslatedCall
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-MAX_MODEL = 200
-
 
 def finish(exchange: "Exchange") -> None:
     """Release the client's connection and report the exchange; never raises for a client gone."""
@@ -22,7 +20,10 @@ def finish(exchange: "Exchange") -> None:
     client = exchange.client
     sent_bytes = client.sent_bytes
     client.finish()
-    exchange.core.report(record_of(exchange, sent_bytes))
+    record = record_of(exchange, sent_bytes)
+    exchange.core.report(record)
+    if exchange.core.tracer is not None:
+        exchange.core.tracer.submit(record, exchange.request.headers)
     # Its parts refer to each other and may wait for the collector; a prompt must not.
     discard_body(exchange.visit.request)
     if exchange.call is not None:
@@ -54,8 +55,8 @@ def record_of(exchange: "Exchange", sent_bytes: int) -> Record:
         exchange.status,
         admission.caller.name,
         admission.client_text,
-        exchange.core.redact_name(model[:MAX_MODEL]) if model is not None else None,
-        attempt.model if attempt is not None else None,
+        exchange.core.shown_model(model),
+        exchange.core.shown_model(attempt.model) if attempt is not None else None,
         target.upstream.name if target is not None else None,
         target.key.label if target is not None else None,
         call.is_stream if call is not None else False,
