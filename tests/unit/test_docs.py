@@ -41,6 +41,7 @@ CLIENTS_OWN = (
     "ANTHROPIC_",
     "CLAUDE_CODE_",
     "OPENAI_",
+    "OTEL_",
     "BASE_URL",
     "HTTPS_PROXY",
     "HTTP_PROXY",
