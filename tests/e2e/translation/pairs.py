@@ -87,7 +87,8 @@ def errors_of(client: str, stream: Stream) -> list[dict[str, Any]]:
         return [value["error"] for value in values if value["type"] == "error"]
     failed = [value["response"] for value in values if value["type"] == "response.failed"]
     assert all(response["status"] == "failed" for response in failed)
-    return [response["error"] for response in failed]
+    flat = [value for value in values if value["type"] == "error"]
+    return [response["error"] for response in failed] + flat
 
 
 def assert_broken(client: str, stream: Stream) -> dict[str, Any]:
