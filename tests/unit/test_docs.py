@@ -248,6 +248,13 @@ def test_every_field_of_a_record_is_explained(shape: type[msgspec.Struct]) -> No
         assert f"`{field}`" in section, field
 
 
+def test_every_picture_of_a_page_is_there_and_small() -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        pictures = re.findall(r'(?:src|srcset)="(\S+?)"', text_of(name))
+        assert len(pictures) == 2
+        assert all((ROOT / picture).stat().st_size < 200_000 for picture in pictures)
+
+
 def test_the_site_shows_every_page_under_the_language_it_is_in() -> None:
     (english, chinese) = yaml.safe_load(text_of("mkdocs.yml"))["nav"]
     shown = [
