@@ -103,6 +103,19 @@ def test_the_session_outlives_a_reload_and_ends_with_signing_out(
         assert KEY not in str(page.context.storage_state())
 
 
+def test_the_list_is_there_at_once_for_somebody_who_signs_in_at_once(
+    browser: Browser, server: PageServer
+) -> None:
+    server.finish()
+    asked: list[str] = []
+    with opened(browser, server) as page:
+        page.on("request", lambda sent: asked.append(sent.url.rpartition("/api/")[2]))
+        sign_in(page)
+        expect(rows(page)).to_have_count(1)
+        # What is in flight is asked for once a second: the list did not wait for the second time.
+        assert asked[: asked.index("requests?limit=50")].count("in-flight") <= 1
+
+
 def test_a_finished_request_shows_up_by_itself(browser: Browser, server: PageServer) -> None:
     with opened(browser, server) as page:
         sign_in(page)

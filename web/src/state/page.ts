@@ -46,6 +46,7 @@ let nextResync: ReturnType<typeof setTimeout> | undefined;
 let resyncedAt = Number.NEGATIVE_INFINITY;
 
 function forgetPrivate(): void {
+  clearTimeout(nextResync);
   queued = [];
   latest = null;
   resyncedAt = Number.NEGATIVE_INFINITY;
@@ -76,6 +77,7 @@ const live = new SharedLive({
 });
 
 function resyncSoon(): void {
+  if (!isSignedIn.peek()) return; // strangers see no list, and must not be made to wait for theirs
   clearTimeout(nextResync);
   const wait = Math.max(0, resyncedAt + RESYNC_MS - performance.now());
   nextResync = setTimeout(() => void resync(), wait);
