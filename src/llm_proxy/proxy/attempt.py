@@ -241,8 +241,7 @@ class Attempt:
 
     def _send(self, connection: UpstreamConnection) -> None:
         self.connection = connection
-        now = self._loop.time()
-        self.sent_at = now
+        now = self.sent_at = self._loop.time()
         timeouts = self.target.upstream.timeouts
         self.upstream_at = now + timeouts.upstream_s if timeouts.upstream_s else float("inf")
         body = self.call.body_for(self.model)
@@ -281,6 +280,8 @@ class Attempt:
         if encoding not in (b"", b"identity"):
             decoder = Decoder.of(encoding, MAX_ANSWER_BYTES)
             if decoder is None:
+                if self.call.is_retold:
+                    self.abort(BODY_CUT, "its coding cannot be read here")
                 self.mode = PASS
                 self._settle_open()
                 return
@@ -308,8 +309,8 @@ class Attempt:
         self.parts.append(data)
         self._size += len(data)
         if self._size > MAX_ANSWER_BYTES:
-            if self.status >= 400:
-                self.abort(BODY_CUT, "the error's body is too large")
+            if self.status >= 400 or self.call.is_retold:
+                self.abort(BODY_CUT, "the body is too large to be read")
                 return
             self.mode = PASS
             self._settle_open()

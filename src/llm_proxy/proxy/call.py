@@ -30,6 +30,8 @@ class Call(msgspec.Struct):
         model: As asked; None when the request names none.
         is_stream: Whether a stream was asked for.
         is_recoded: The body is not the received one any more: its coding must not be announced.
+        received: The body as received, where `body` is decoded; whom nothing has to be changed for
+            gets this one.
         is_kept: What it makes can be asked for later.
         unknown_id: What it speaks of, where nobody here remembers who made that; or empty.
         made_for: The access key for which what it speaks of was made; or empty.
@@ -44,6 +46,7 @@ class Call(msgspec.Struct):
     model: str | None = None
     is_stream: bool = False
     is_recoded: bool = False
+    received: bytes = b""
     is_kept: bool = False
     unknown_id: str = ""
     made_for: str = ""
@@ -69,6 +72,11 @@ class Call(msgspec.Struct):
     def endpoint(self) -> Endpoint:
         """What the path means."""
         return self.admission.endpoint
+
+    @property
+    def is_retold(self) -> bool:
+        """Whether the answer comes in another format: what cannot be read must not go down."""
+        return False
 
     @property
     def is_stream_read(self) -> bool:
@@ -98,29 +106,30 @@ class Call(msgspec.Struct):
         if model is not None and model != self.model and peek.model_span is not None:
             body = splice_model(body, peek.model_span, model)
         if self.admission.endpoint.format in _MARKED:
-            return strip_markers(self.admission.endpoint.format, body) or body
-        return body
+            body = strip_markers(self.admission.endpoint.format, body) or body
+        return self.received if self.received and body is self.body else body
 
     def forget_body(self) -> None:
         """Nobody else will be asked: keep no body, and nothing that was read of it."""
-        self.body = b""
+        self.body = self.received = b""
         self.peek = None
 
     def head_for(self, target: Target, body: bytes) -> bytes:
         """Return the request head for `target`; no field of it comes from anybody else's key."""
         heads = self.admission.heads
         known = heads.get(target.id)
-        if known is not None and known[0] is target and not self.is_recoded:
+        is_recoded = self.is_recoded and body is not self.received
+        if known is not None and known[0] is target and not is_recoded:
             start = known[1]
         else:
             start = _head_start(
                 self.request,
                 self.admission,
                 target,
-                is_recoded=self.is_recoded,
+                is_recoded=is_recoded,
                 is_traced=bool(self.trace),
             )
-            if not self.is_recoded:
+            if not is_recoded:
                 heads[target.id] = (target, start)
         if self.trace:
             start += self.trace

@@ -73,7 +73,14 @@ async def read_call_slowly(core: Reader, visit: Visit) -> Call:
     found = await core.aside(_peek, plain)
     if core.rewrites_bodies:
         return Call(
-            request, visit.admission, plain, found, found.model, found.stream, is_recoded=True
+            request,
+            visit.admission,
+            plain,
+            found,
+            found.model,
+            found.stream,
+            is_recoded=True,
+            received=body,
         )
     found = msgspec.structs.replace(found, model_span=None)
     return Call(request, visit.admission, body, found, found.model, found.stream)

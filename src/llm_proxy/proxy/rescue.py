@@ -168,7 +168,7 @@ class Rescue:
         if longer is None:
             return None
         body, prefilled = longer
-        return msgspec.structs.replace(call, body=body, peek=peek(body)), prefilled
+        return msgspec.structs.replace(call, body=body, received=b"", peek=peek(body)), prefilled
 
 
 def rescue_of(call: Call, routes: tuple[Route, ...]) -> Rescue | None:

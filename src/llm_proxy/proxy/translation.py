@@ -66,6 +66,11 @@ class TranslatedCall(Call, kw_only=True):
         """What the upstream is asked for."""
         return _ENDPOINTS[self.spoken.name]
 
+    @property
+    def is_retold(self) -> bool:
+        """Of another format, the answer must be read."""
+        return True
+
     def lines_down(self) -> list[bytes]:
         """Return the header lines that the client gets of us instead of the upstream's."""
         kind = b"text/event-stream; charset=utf-8" if self.is_stream else b"application/json"
