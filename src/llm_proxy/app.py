@@ -47,6 +47,7 @@ from llm_proxy.telemetry.exposition import render
 from llm_proxy.telemetry.log import LogSink, configure
 from llm_proxy.telemetry.metrics import Metrics
 from llm_proxy.tracing import open_otel, peers_of
+from llm_proxy.unfinished import Unfinished
 
 FILE_POLL_S = 2.0
 """How often the configuration file's time stamp is looked at."""
@@ -145,6 +146,7 @@ class _App:
         )
         self._otel = self._core.tracer = open_otel(process_environ(), settings)
         self._alarms = Alarms(self._core, self._watcher, self._writer)
+        self._unfinished = Unfinished(self._core, self._writer)
         self._server = Server(loop, self._wheel, self._core, limits_of(settings))
         self._core.models = Catalogue(self._core)
         self._core.ops = Ops(
@@ -213,6 +215,8 @@ class _App:
         try:
             self._base = self._reader.totals()
             self._core.makers.restore(self._writer.load_made())
+            for record in self._unfinished.lost(self._reader):
+                self._report(record)
             kept = self._writer.load_state(COOL_DOWNS)
             if kept is not None:
                 self._core.board.restore(kept, self._loop.time(), wall_ms() / 1000)
@@ -262,6 +266,7 @@ class _App:
         self._tasks.start(self._pools.warm())
         self._tasks.start(self._save_state())
         self._tasks.start(self._alarms.keep_watch())
+        self._tasks.start(self._unfinished.keep_noted())
         if self._core.site is not None:
             self._site.prepare()
         if self._watcher.settings.config_path is not None:
@@ -362,6 +367,7 @@ class _App:
         self._server.abort_all()
         self._pools.close()
         self._save_cool_downs(b"")
+        self._unfinished.note()
         self._wheel.close()
         if not await self._loop.run_in_executor(None, self._writer.stop, FLUSH_S):
             LOG.error("not all records could be written")

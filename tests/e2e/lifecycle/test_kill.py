@@ -1,13 +1,15 @@
 """kill -9 under load, again and again: it starts each time, and no record is lost or doubled."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
-from tests.support.answers import error
+from tests.support.answers import chat_json, chat_stream, error
 from tests.support.client import FramingError, RawClient, TruncatedError
 from tests.support.provider import Provider
 from tests.support.proxy_process import ProxyProcess
+from tests.support.scripts import hang, sleep
 
 from .stage import PATHS, get, question, records
 
@@ -70,6 +72,39 @@ async def test_killed_twenty_times_under_load_it_starts_again_with_every_record(
     assert "damaged" not in output
     assert not list((tmp_path / "data").glob("*corrupt*"))
     assert "Traceback" not in output
+
+
+async def test_what_ran_for_a_while_when_it_was_killed_is_in_the_records_as_unknown(
+    tmp_path: Path,
+) -> None:
+    async with Provider() as provider:
+        flowing = chat_stream(["one", "two"], cut_after=1, cut_by="hang")
+        provider.script(flowing, [hang()], [sleep(2.5), *chat_json()], path=PATHS["chat"])
+        proxy = ProxyProcess(tmp_path, provider.url)
+        await asyncio.to_thread(proxy.start)
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(RawClient.to(proxy.url)) for _ in range(3)]
+            for number, client in enumerate(clients):
+                body = question() | {"stream": number == 0}
+                await client.request("POST", PATHS["chat"], key=proxy.access_key, json_body=body)
+                await provider.wait_for_requests(number + 1)
+            answer = await clients[2].read_response()
+            await asyncio.sleep(WINDOW_S + 2.2)
+            await asyncio.to_thread(proxy.kill)
+        for _ in range(2):  # the second start finds nothing new
+            await asyncio.to_thread(proxy.start)
+            await asyncio.sleep(WINDOW_S)
+            found = await records(proxy)
+            totals = (await get(proxy, "/api/status"))["totals"]
+            assert await asyncio.to_thread(proxy.stop) == 0
+            assert len(found) == totals["requests"] == 3
+            assert sorted(one["outcome"] for one in found) == ["cut", "ok", "upstream_error"]
+            by_id = {one["id"]: one for one in found}
+            assert by_id.pop(answer.header("x-llm-proxy-request-id") or "")["outcome"] == "ok"
+            for one in by_id.values():
+                assert one["error"].endswith("how it ended is unknown")
+                (attempt,) = one["attempts"]
+                assert (attempt["fault"], attempt["cost"]) == ("shut_down", "unknown")
 
 
 async def test_totals_and_records_survive_an_orderly_restart(tmp_path: Path) -> None:
