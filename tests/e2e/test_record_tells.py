@@ -18,7 +18,7 @@ from tests.e2e.world import World
 from tests.support.answers import chat_json, chat_stream, error
 from tests.support.provider import ProviderThread, refused_url
 from tests.support.proxy_process import ProxyProcess
-from tests.support.scripts import close, reset
+from tests.support.scripts import close, hang, reset
 
 I18N = Path(__file__).parents[2] / "web" / "src" / "i18n"
 FIRST, SECOND = "sk-first-0123456789", "sk-second-9876543210"
@@ -183,4 +183,22 @@ async def test_a_kept_connection_that_was_closed_meanwhile(told: World) -> None:
         await _record(told, "stale"),
         Line("reset", "healthy", "unknown", "a kept connection was closed"),
         Line(None, "replay"),
+    )
+
+
+async def test_a_replay_that_the_owner_ends_tells_of_both_requests(told: World) -> None:
+    await _record(told, "stale")
+    await asyncio.sleep(4 * REST_S)
+    told.provider.script([close()], [hang()], model="stale")
+    seen = len(told.provider.requests)
+    asking = asyncio.create_task(told.generate("chat", model="stale"))
+    await asyncio.to_thread(told.provider.wait_for_requests, seen + 2)
+    (one,) = told.page("/api/in-flight")["in_flight"]
+    await told.ask("POST", f"/api/in-flight/{one['id']}/cancel")
+    answer = await asking
+    assert (answer.status, answer.header("x-llm-proxy-attempts")) == (503, "2")
+    _check(
+        told.record(one["id"]),
+        Line("reset", "healthy", "unknown", "a kept connection was closed"),
+        Line("cancelled", "replay", "partial"),
     )

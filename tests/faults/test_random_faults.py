@@ -178,6 +178,10 @@ class Client:
         self.counts: dict[str, int] = {}
         self.told: dict[str, int] = {}
 
+    def key(self) -> str:
+        """Return the access key for the next request."""
+        return self.scene.proxy.access_key
+
     async def ask(self) -> None:
         """Send one request on a connection of its own or leave during it."""
         dialect = self.rng.choice(DIALECTS)
@@ -190,7 +194,7 @@ class Client:
             await client.request(
                 "POST",
                 PATHS[dialect],
-                key=self.scene.proxy.access_key,
+                key=self.key(),
                 headers=[("x-llm-proxy-timeout-ms", str(int(limit_s * 1000)))],
                 json_body=question(dialect, self.scene.model, stream=stream, text=token),
             )

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llm_proxy.domain.errors import RequestError
+from llm_proxy.domain.faults import RESET
 from llm_proxy.domain.record import Attempt as AttemptRecord
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.chain import Course
@@ -94,6 +97,19 @@ def begin_mended(
     attempt = _make(exchange, failed.target, failed.model, mended, why=REPAIR)
     attempt.start()
     return attempt
+
+
+def note_replay(exchange: "Exchange", plan: Course) -> None:
+    """Put into the record that the newest attempt's request was written twice.
+
+    The upstream may have seen both.
+    """
+    plan.replayed()
+    again = exchange.records[-1]
+    first = msgspec.structs.replace(again, fault=RESET.name, cost="unknown")
+    first.reason = "a kept connection was closed by the upstream"
+    again.why, again.wait_ms = "replay", 0.0
+    exchange.records.insert(-1, first)
 
 
 def asked_of(exchange: "Exchange") -> Call:

@@ -11,13 +11,10 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.faults import (
     CANCELLED,
     CLIENT_GONE,
-    RESET,
     SHUT_DOWN,
     Fault,
 )
@@ -37,7 +34,7 @@ from . import answer, refusal
 from .admission import Visit
 from .attempt import Attempt
 from .beat import Beat
-from .begin import begin, begin_mended, begin_translated
+from .begin import begin, begin_mended, begin_translated, note_replay
 from .call import Call
 from .course import course_of, route_at
 from .deliver import deliver
@@ -248,13 +245,7 @@ class Exchange:
     async def _judged(self, plan: Course, attempt: Attempt) -> Attempt | None:
         """Decide whether an attempt answered; if not, learn from its fault."""
         if attempt.replays:
-            plan.replayed()
-            # The upstream may have seen both requests, so both are in the record.
-            again = self.records[-1]
-            first = msgspec.structs.replace(again, fault=RESET.name, cost="unknown")
-            first.reason = "a kept connection was closed by the upstream"
-            again.why, again.wait_ms = "replay", 0.0
-            self.records.insert(-1, first)
+            note_replay(self, plan)
         if self.is_gone:
             self.note(attempt, CLIENT_GONE, None)
             plan.gone(attempt.target)
@@ -356,11 +347,16 @@ class Exchange:
     def drop(self, fault: Fault | None) -> None:
         """Let go of the attempt under way for a reason of ours."""
         attempt = self.attempt
-        if attempt is not None and not attempt.is_over:
+        if attempt is None:
+            return
+        if not attempt.is_over:
             attempt.abort(SHUT_DOWN)
-            if fault is not None:
-                self.note(attempt, fault, None)
-        if attempt is not None and self.plan is not None:
+            if attempt.replays and self.plan is not None:
+                note_replay(self, self.plan)
+        is_judged = attempt is self.answered_by or self.records[-1].fault is not None
+        if fault is not None and not is_judged:
+            self.note(attempt, fault, None)
+        if self.plan is not None:
             self.plan.gone(attempt.target)
 
     def note(
