@@ -6,6 +6,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
+# A machine that is busy with other tests takes its time; what never comes fails all the same.
+expect.set_options(timeout=15_000)
+
 
 @contextmanager
 def tab(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
@@ -16,7 +19,7 @@ def tab(browser: Browser, address: str, **context: Any) -> Iterator[Page]:
     """
     complaints: list[str] = []
     with browser.new_context(**({"locale": "en-US"} | context)) as visitor:
-        visitor.set_default_timeout(10_000)
+        visitor.set_default_timeout(15_000)
         page = visitor.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
@@ -47,3 +50,15 @@ def settled(page: Page) -> None:
     expect(page.locator("tr.request, td.empty").first).to_be_visible()
     expect(page.locator(".numbers-wait")).to_have_count(0)
     expect(page.locator("td.empty", has_text="Loading")).to_have_count(0)
+
+
+def unfold(page: Page) -> None:
+    """Open all that is folded, and from now on also what comes with a later answer."""
+    page.evaluate(
+        """() => {
+            const folded = "details:not([open]) > summary";
+            const open = () => document.querySelectorAll(folded).forEach((one) => one.click());
+            new MutationObserver(open).observe(document.body, { childList: true, subtree: true });
+            open();
+        }"""
+    )
