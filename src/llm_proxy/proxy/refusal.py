@@ -11,6 +11,7 @@ import msgspec
 
 from llm_proxy.domain.errors import RequestError
 from llm_proxy.domain.faults import (
+    CANCELLED,
     CLIENT_FAULT,
     CONTENT_FILTERED,
     CONTEXT_TOO_LONG,
@@ -101,7 +102,8 @@ def answer_failed(exchange: "Exchange", fault: Fault | None) -> None:
         exchange.client.reset()  # the answer is half written; only a broken transport is honest
         return
     message = f"The request failed: {exchange.error}."
-    _say(exchange, status, message)
+    # What the owner ended must not come again by itself.
+    _say(exchange, status, message, should_retry=False if fault is CANCELLED else None)
 
 
 def _may_pass(fault: Fault, signal: Signal | None) -> bool:
@@ -149,6 +151,8 @@ def _say(
     message: str,
     code: str | None = None,
     word: LastWord | None = None,
+    *,
+    should_retry: bool | None = None,
 ) -> None:
     format_ = exchange.visit.admission.format
     client = exchange.client
@@ -160,6 +164,8 @@ def _say(
     extra = []
     if word is not None:
         extra = answer.retry_lines(word.retry_after_s, word.should_retry)
+    elif should_retry is not None:
+        extra = answer.retry_lines(None, should_retry)
     elif status == 503:
         extra = answer.retry_lines(1.0, None)
     client.write(
