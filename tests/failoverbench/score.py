@@ -15,6 +15,7 @@ lets a broken connection pass as an error.
 """
 
 from collections.abc import Callable, Sequence
+from math import ceil, log2
 from typing import Literal, NamedTuple, TypeAlias
 
 Ending: TypeAlias = Literal["answer", "error", "silence"]
@@ -220,6 +221,16 @@ def served_while_down() -> Check:
         return bool(during) and all(one.ending == "answer" for one in during)
 
     return Check("served during the outage", holds)
+
+
+def rarely_asked_while_down(attempts: int, rest_s: float) -> Check:
+    """What is down is left alone, but for a look now and then, whoever else answers meanwhile."""
+
+    def holds(seen: Seen) -> bool:
+        looks = ceil(log2(seen.down_s + 1)) + ceil(seen.down_s / rest_s)
+        return sum(not one.is_answered for one in seen.first) <= attempts + looks
+
+    return Check("left alone during the outage", holds)
 
 
 def back_within(seconds: float) -> Check:

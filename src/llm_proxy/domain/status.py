@@ -29,6 +29,8 @@ class KeyStatus(msgspec.Struct):
         cause: Fault name behind the state; None when ready.
         source: `header`, `body` or `guess`: where the cool-down's length came from.
         models: Models limited on this key right now, at most 20, with seconds left.
+        failing: Models left alone on this key as they keep failing, at most 20, with seconds left;
+            0 = one request may try. Other models on the key may be well.
         in_flight: Attempts under way.
         attempts: Since start.
         failures: Since start, rate limits included.
@@ -45,6 +47,7 @@ class KeyStatus(msgspec.Struct):
     cause: str | None = None
     source: str | None = None
     models: dict[str, float] = {}
+    failing: dict[str, float] = {}
     in_flight: int = 0
     attempts: int = 0
     failures: int = 0

@@ -5,14 +5,15 @@ ends; `committed` in between tells early that a stream has begun to answer. Each
 says what is learnt:
 
 - connections that fail count on the address, for all its keys;
-- failures of (upstream, key) count on the target's breaker;
+- failures behind a connection count on the target's breaker and on its model's;
 - limits rest (key, model), rejections and empty accounts the whole key;
 - an answer that is no success but an answer (a limit, a refused request) proves that the
   address is reachable and ends a probe, without forgiving earlier failures;
 - a client that leaves, or a deadline, says nothing.
 
 What is known survives a reload for every target whose upstream name, address and key stay.
-Who is chosen by all this is in `choose.py`, what a target stands for in `slot.py`.
+What an attempt teaches is in `learn.py`, what a target stands for in `slot.py`, who is chosen by
+all this in `choose.py`.
 
 Budget: begin + succeeded ≤ 1.5 µs where nothing was learnt before.
 """
@@ -23,10 +24,11 @@ from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, DEADLINE, SHUT_DOWN,
 from llm_proxy.domain.status import UpstreamStatus
 from llm_proxy.domain.target import Target
 
-from . import report
-from .breaker import HALF_OPEN
+from . import learn, report
+from .breaker import forget_old
 from .budget import Budget
-from .cooldown import limit_for, prune
+from .cooldown import prune
+from .learn import NO_PROBE
 from .limits_seen import Advice
 from .queue import Queue, offer
 from .retry import RetryConfig
@@ -39,10 +41,6 @@ MAX_KEPT = 256
 """Candidate lists whose slots are kept at hand; more routes than that are merely slower."""
 
 Identity = tuple[str, str, bytes]
-
-
-NO_PROBE, TARGET_PROBE, ADDRESS_PROBE = 0, 1, 2
-"""What an attempt is the probe of, as bits; plain integers, as a flag enum costs 1 µs here."""
 
 
 class Board:
@@ -153,7 +151,9 @@ class Board:
         limit = slot.limits.get(model)
         if limit is not None:
             limit.looked_at(now, self.config)
-        return _start_probe(slot) if slot.health(now) is Standing.HALF_OPEN else NO_PROBE
+        if slot.health_for(model, now) is not Standing.HALF_OPEN:
+            return NO_PROBE
+        return learn.start_probe(slot, model)
 
     def committed(
         self,
@@ -170,13 +170,10 @@ class Board:
         forgotten only when the stream ends well.
         """
         slot = self.slot(target)
-        _end_probe(slot, probe)
+        if probe:
+            learn.end_probe(slot, model, probe)
         if slot.is_suspect or spent_s is not None:
-            slot.death.revive()
-            for breaker in (slot.breaker, slot.address.breaker):
-                if breaker.until is not None:
-                    breaker.close()
-            _learn_limits(slot, model, now, spent_s)
+            learn.committed(slot, model, now, spent_s)
             self._suspect_address(slot)
 
     def succeeded(
@@ -198,13 +195,12 @@ class Board:
             probe: As `begin` returned it.
         """
         slot = self.slot(target)
-        self._end(slot, probe)
+        self._end(slot, model, probe)
         slot.recent.append(0)
         slot.breaker.succeeded(now, self.config)
         slot.address.breaker.succeeded(now, self.config)
         if slot.is_suspect or spent_s is not None:
-            slot.death.revive()
-            _learn_limits(slot, model, now, spent_s)
+            learn.answered(slot, model, now, spent_s, self.config)
             self._suspect_address(slot)
 
     def failed(
@@ -234,23 +230,19 @@ class Board:
             does not rest.
         """
         slot = self.slot(target)
-        self._end(slot, probe)
+        self._end(slot, model, probe)
         if fault in NO_VERDICT:
             return None
         slot.recent.append(_RECENT_OF.get(fault.mark, 2))
         if fault.mark is not Mark.NONE:
             slot.failures += 1
-        if fault.mark is Mark.ADDRESS:
-            cool_s = slot.address.breaker.failed(fault, now, rng=rng, config=self.config)
-        else:
-            _connected(slot.address, now)
-            cool_s = self._learn(slot, model, fault, now, advice=advice, rng=rng)
+        cool_s = learn.failed(slot, model, fault, now, advice=advice, rng=rng, config=self.config)
         self._suspect_address(slot)
         return cool_s
 
-    def released(self, target: Target, *, probe: int = NO_PROBE) -> None:
+    def released(self, target: Target, model: str, *, probe: int = NO_PROBE) -> None:
         """End an attempt without a verdict: its client left, or its time was up."""
-        self._end(self.slot(target), probe)
+        self._end(self.slot(target), model, probe)
 
     def change(self, target_id: str, action: str) -> bool:
         """Follow the owner's order about a target.
@@ -280,13 +272,12 @@ class Board:
 
     def statuses(self, now: float) -> list[UpstreamStatus]:
         """Return the state of every upstream and key, in configured order."""
-        for slot in self._slots.values():
-            prune(slot.limits, now)
-            slot.suspect()
+        self._tidy(now)
         return report.statuses(self._slots.values(), now)
 
     def export(self, now: float, wall_s: float) -> bytes:
         """Return the rests that should outlive a restart, with wall-clock ends."""
+        self._tidy(now)
         return report.export(self._slots.values(), now, wall_s)
 
     def restore(self, data: bytes, now: float, wall_s: float) -> int:
@@ -300,36 +291,18 @@ class Board:
         """
         return report.restore(self._slots.values(), data, now, wall_s)
 
-    def _learn(
-        self,
-        slot: Slot,
-        model: str,
-        fault: Fault,
-        now: float,
-        *,
-        advice: Advice | None,
-        rng: Callable[[], float],
-    ) -> float | None:
-        if fault.mark is Mark.TARGET:
-            return slot.breaker.failed(fault, now, rng=rng, config=self.config)
-        if slot.breaker.state(now) is HALF_OPEN:
-            slot.breaker.close()
-        if fault.mark is Mark.RATE:
-            slot.rate_limited += 1
-            limit = limit_for(slot.limits, model, now)
-            if advice is not None:
-                return limit.told(advice, now)
-            return limit.guessed(now, rng=rng, config=self.config)
-        if fault.mark in (Mark.QUOTA, Mark.AUTH):
-            return slot.death.died(fault, now, self.config)
-        if slot.death.cause is not None and now >= slot.death.until:
-            slot.death.revive()
-        return None
+    def _tidy(self, now: float) -> None:
+        """Forget what is over, so that nothing of it has to be read any more."""
+        for slot in self._slots.values():
+            prune(slot.limits, now)
+            forget_old(slot.failing, now)
+            slot.suspect()
 
-    def _end(self, slot: Slot, probe: int) -> None:
+    def _end(self, slot: Slot, model: str, probe: int) -> None:
         slot.in_flight -= 1
         slot.weigh()
-        _end_probe(slot, probe)
+        if probe:
+            learn.end_probe(slot, model, probe)
         if slot.line:
             offer(slot)
 
@@ -351,38 +324,3 @@ def _identity(target: Target) -> Identity:
         target.upstream.address,
         b"" if secret is None else secret.digest,
     )
-
-
-def _start_probe(slot: Slot) -> int:
-    probe = NO_PROBE
-    if slot.death.cause is not None or slot.breaker.until is not None:
-        slot.is_probing = True
-        probe |= TARGET_PROBE
-    if slot.address.breaker.until is not None:
-        slot.address.is_probing = True
-        probe |= ADDRESS_PROBE
-    return probe
-
-
-def _end_probe(slot: Slot, probe: int) -> None:
-    if probe & TARGET_PROBE:
-        slot.is_probing = False
-    if probe & ADDRESS_PROBE:
-        slot.address.is_probing = False
-
-
-def _connected(address: Address, now: float) -> None:
-    """A connection worked: failures to connect in a row are over."""
-    address.breaker.run = 0
-    if address.breaker.state(now) is HALF_OPEN:
-        address.breaker.close()
-
-
-def _learn_limits(slot: Slot, model: str, now: float, spent_s: float | None) -> None:
-    limit = slot.limits.get(model)
-    if limit is not None:
-        limit.succeeded()
-        if limit.is_over(now):
-            del slot.limits[model]
-    if spent_s is not None:
-        limit_for(slot.limits, model, now).spent_until = now + spent_s

@@ -1,4 +1,4 @@
-"""When a target or an address is left alone because it keeps failing, and how it comes back.
+"""When a target, a model of it or an address is left alone as it keeps failing, and comes back.
 
 Two signals trip it: failures in a row (a dead upstream is noticed at once, under any traffic)
 and the share of failures within a window (a half-broken one that answers now and then never
@@ -8,9 +8,14 @@ one request at a time may try, its success closes the breaker and forgets everyt
 The state is not stored but read off two fields, so that no timer has to fire for it:
 `until` is None: closed; `now < until`: open; else half-open.
 
-The same rules serve a target (upstream × key; answers of the 5xx kind, silence, resets) and an
-address (connections that fail). A breaker steers, it never refuses: `choose.py` asks even open
-targets when there is nothing else.
+The same rules serve three things. Connections that fail count on the address. What fails behind
+a connection (answers of the 5xx kind, silence, resets) counts twice: on the target (upstream ×
+key) and on the model that was asked for there. The target's breaker counts the failures of all
+models and any success closes it, so it is open only where nobody gets an answer, and a model that
+was never asked is not tried three times at an upstream that is down. The model's own breaker is
+closed by nobody else's success: a model that is down beside a healthy one stays left alone.
+
+A breaker steers, it never refuses: `choose.py` asks even open targets when there is nothing else.
 """
 
 from collections.abc import Callable
@@ -30,6 +35,11 @@ class State(IntEnum):
 
 
 CLOSED, HALF_OPEN, OPEN = State
+
+MAX_MODELS = 256
+"""Models remembered per target: names come from clients, so there must be a bound."""
+FORGET_S = 600.0
+"""How long a model that nobody asks for any more is remembered as failing."""
 
 
 class Breaker:
@@ -116,3 +126,48 @@ class Breaker:
         self.cause = fault
         self._total = self._bad = 0
         return rest_s
+
+
+class ModelBreaker(Breaker):
+    """Failures of one model at one target; there is none where nothing failed.
+
+    Attributes:
+        is_probing: Whether a probe is in flight.
+    """
+
+    __slots__ = ("is_probing",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_probing = False
+
+    def is_over(self) -> bool:
+        """Whether it has nothing more to say: closed, and no failure within the window."""
+        return self.until is None and self.run == 0 and self._bad == 0
+
+    def ends_at(self) -> float:
+        """Return the loop time at which its rest ends; before any other where it has none."""
+        return self._window_at - FORGET_S if self.until is None else self.until
+
+    def is_forgotten(self, now: float) -> bool:
+        """Whether it has heard of its model too long ago."""
+        last = self._window_at if self.until is None else max(self._window_at, self.until)
+        return last + FORGET_S < now
+
+
+def breaker_for(failing: dict[str, ModelBreaker], model: str, now: float) -> ModelBreaker:
+    """Return the breaker of `model`, making it, and room for it, where needed."""
+    breaker = failing.get(model)
+    if breaker is None:
+        if len(failing) >= MAX_MODELS:
+            forget_old(failing, now)
+        if len(failing) >= MAX_MODELS:
+            del failing[min(failing, key=lambda name: failing[name].ends_at())]
+        breaker = failing[model] = ModelBreaker()
+    return breaker
+
+
+def forget_old(failing: dict[str, ModelBreaker], now: float) -> None:
+    """Drop those of models that nobody asks for any more."""
+    for model in [name for name, breaker in failing.items() if breaker.is_forgotten(now)]:
+        del failing[model]

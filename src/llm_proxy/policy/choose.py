@@ -259,7 +259,7 @@ def _sort(
         if standing is Standing.BANNED:
             until = max(slot.banned_until(model), again_at or 0.0)
             left.bans.append(until)
-            if again_at is None and slot.health(now) <= Standing.SPENT:
+            if again_at is None and slot.health_for(model, now) <= Standing.SPENT:
                 left.clean_bans.append(until)
         elif again_at is not None and again_at > now:
             left.pausing.append((again_at, slot))

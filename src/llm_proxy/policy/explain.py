@@ -15,6 +15,7 @@ from llm_proxy.domain.target import Target
 
 from .best import NOBODY
 from .board import Board
+from .breaker import Breaker
 from .choose import DOWN, FOREVER, Line, Nothing, Past, Pick, Wait, choose
 from .slot import Slot, Standing
 
@@ -285,14 +286,13 @@ def _against(slot: Slot, standing: Standing, model: str, now: float) -> Explaine
             else ("refused", "the key was refused")
         )
     elif standing in (Standing.OPEN, Standing.HALF_OPEN):
-        is_own = (slot.breaker.until or 0.0) >= (slot.address.breaker.until or 0.0)
-        breaker = slot.breaker if is_own else slot.address.breaker
+        breaker, who = _resting_last(slot, model)
         until, cause = breaker.until or now, breaker.cause
         if standing is Standing.HALF_OPEN:
             cause = cause or slot.death.cause
             why, says = "half_open", "its rest is over and one request may try it"
         else:
-            why, says = "open", f"{'it' if is_own else 'its address'} keeps failing"
+            why, says = "open", f"{who} keeps failing"
     elif standing is Standing.GUESSED and limit is not None:
         source, until, cause = "guess", max(limit.guess_until, limit.look_until), RATE_LIMITED
         why, says = "guessed", "rate limited, for how long is guessed"
@@ -313,6 +313,14 @@ def _against(slot: Slot, standing: Standing, model: str, now: float) -> Explaine
         cause=None if cause is None else cause.name,
         source=source,
     )
+
+
+def _resting_last(slot: Slot, model: str) -> tuple[Breaker, str]:
+    """Return the breaker that rests longest, and what it watches."""
+    found: list[tuple[Breaker, str]] = [(slot.breaker, "it"), (slot.address.breaker, "its address")]
+    if model in slot.failing:
+        found.append((slot.failing[model], "this model there"))
+    return max(found, key=lambda one: one[0].until or 0.0)
 
 
 def _no_chance() -> float:

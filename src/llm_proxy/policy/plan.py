@@ -11,8 +11,7 @@ idempotent, so that the exchange's last door may call `gone` whatever happened b
 
 Composed of `choose.py` (who), `retry.py` (whether), `budget.py` (how much) and the board (what
 is known); it owns what concerns this request alone: whom it tried, how long it waited, what it
-was told. A chain of fallback models will be one such walk after the other over one account of
-time, and `attempts` and `tried` per model.
+was told. `chain.py` walks one plan per model.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +20,10 @@ from llm_proxy.domain.faults import Fault, Mark
 from llm_proxy.domain.target import Target
 
 from .best import NOBODY
-from .board import NO_PROBE, Board
+from .board import Board
 from .choose import Line, Nothing, Past, Pick, Wait, choose
 from .last_word import LastWord, last_word
+from .learn import NO_PROBE
 from .limits_seen import Advice
 from .queue import offer
 from .retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_break, after_fault
@@ -336,7 +336,7 @@ class Plan:
             return
         self._current = None
         self._end_retry()
-        self._board.released(target, probe=self._probe)
+        self._board.released(target, self._model, probe=self._probe)
 
     def has_alternative(self, now: float) -> bool:
         """Whether an untried target could still be asked at once.

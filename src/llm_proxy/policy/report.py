@@ -1,7 +1,8 @@
 """The board as the page shows it, and as it outlives a restart.
 
 What outlives a restart: bans that were told, and keys that are rejected or out of credit. Guesses
-and breakers are forgotten, as the first requests learn them anew. A rest never grows by a restart:
+and breakers, of models too, are forgotten: their rests are hardly longer than a restart, and the
+first requests learn them anew. A rest never grows by a restart:
 it ends when its wall-clock end comes, and after the time it had left when it was written at the
 latest, so that a clock that was set back cannot prolong it.
 """
@@ -22,7 +23,7 @@ STATES = ("ready", "cooling", "refused", "no_credit", "open", "half_open", "paus
 """What a key may be in; see `KeyStatus`."""
 
 MAX_MODELS = 20
-"""Limited models shown per key."""
+"""Limited models shown per key, and as many failing ones."""
 
 
 def statuses(slots: Iterable[Slot], now: float) -> list[UpstreamStatus]:
@@ -49,6 +50,7 @@ def _key_status(slot: Slot, now: float) -> KeyStatus:
         label=slot.target.key.label,
         state="ready",
         models=_limited_models(slot, now),
+        failing=_failing_models(slot, now),
         in_flight=slot.in_flight,
         attempts=slot.attempts,
         failures=slot.failures,
@@ -93,6 +95,17 @@ def _limited_models(slot: Slot, now: float) -> dict[str, float]:
         model: until - now
         for model, limit in slot.limits.items()
         if (until := max(limit.told_until, limit.guess_until)) > now
+    }
+    soonest = sorted(left, key=lambda name: left[name])[:MAX_MODELS]
+    return {model: left[model] for model in soonest}
+
+
+def _failing_models(slot: Slot, now: float) -> dict[str, float]:
+    """Return the seconds left per model that is left alone, the soonest first."""
+    left = {
+        model: max(0.0, breaker.until - now)
+        for model, breaker in slot.failing.items()
+        if breaker.until is not None
     }
     soonest = sorted(left, key=lambda name: left[name])[:MAX_MODELS]
     return {model: left[model] for model in soonest}

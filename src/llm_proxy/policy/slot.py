@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llm_proxy.domain.target import Target
 
 from .affinity import seed_of
-from .breaker import CLOSED, OPEN, Breaker
+from .breaker import CLOSED, OPEN, Breaker, ModelBreaker
 from .cooldown import Death, Limit
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Standing(IntEnum):
     GUESSED = 3
     """Limited, for a time that is guessed."""
     OPEN = 4
-    """It or its address keeps failing; or a probe is in flight."""
+    """It, its address or the model there keeps failing; or a probe is in flight."""
     DEAD = 5
     """Its key is rejected or out of credit; or a probe is in flight."""
     BANNED = 6
@@ -65,8 +65,9 @@ class Slot:
     Attributes:
         address: Shared with the other targets of the address.
         attempts: Since start.
-        breaker: Counts failures of (upstream, key).
+        breaker: Counts failures of (upstream, key), whatever model was asked for.
         death: Whether the key is rejected or out of credit.
+        failing: Breakers of models that failed lately, by model.
         failures: Since start, limits included.
         held: Places held for requests that were called out of the line.
         in_flight: Attempts under way.
@@ -92,6 +93,7 @@ class Slot:
         "attempts",
         "breaker",
         "death",
+        "failing",
         "failures",
         "held",
         "in_flight",
@@ -117,6 +119,7 @@ class Slot:
         self.attempts = 0
         self.breaker = Breaker()
         self.death = Death()
+        self.failing: dict[str, ModelBreaker] = {}
         self.failures = 0
         self.held = 0
         self.in_flight = 0
@@ -160,6 +163,7 @@ class Slot:
         """Bring `is_suspect` up to date with what is known."""
         self.is_suspect = (
             bool(self.limits)
+            or bool(self.failing)
             or self.is_full
             or self.is_paused
             or self.death.cause is not None
@@ -170,6 +174,7 @@ class Slot:
     def forget(self) -> None:
         """Forget whatever speaks against it, its address included; its counts stay."""
         self.limits.clear()
+        self.failing.clear()
         self.death.revive()
         for breaker in (self.breaker, self.address.breaker):
             breaker.close()
@@ -186,12 +191,21 @@ class Slot:
         limit = self.limits.get(model)
         if limit is not None and limit.told_until > now:
             return Standing.BANNED
-        health = self.health(now)
+        health = self.health_for(model, now)
         if health is not Standing.CLEAN or limit is None:
             return health
         if limit.is_doubted(now):
             return Standing.GUESSED
         return Standing.SPENT if limit.spent_until > now else Standing.CLEAN
+
+    def health_for(self, model: str, now: float) -> Standing:
+        """Return how it stands for `model`, limits aside: CLEAN, HALF_OPEN, OPEN or DEAD."""
+        health = self.health(now)
+        breaker = self.failing.get(model)
+        if breaker is None or breaker.until is None:
+            return health
+        is_open = now < breaker.until or breaker.is_probing
+        return max(health, Standing.OPEN if is_open else Standing.HALF_OPEN)
 
     def health(self, now: float) -> Standing:
         """Return how it stands for any model: CLEAN, HALF_OPEN, OPEN or DEAD."""
@@ -224,11 +238,12 @@ class Slot:
         """Return the loop time from which nothing speaks against asking it for `model`."""
         if not self.is_suspect:
             return now
-        limit = self.limits.get(model)
+        limit, failing = self.limits.get(model), self.failing.get(model)
         return max(
             now,
             self.death.until,
             self.breaker.until or now,
+            (failing and failing.until) or now,
             self.address.breaker.until or now,
             max(limit.told_until, limit.guess_until) if limit is not None else now,
         )

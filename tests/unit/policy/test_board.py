@@ -19,7 +19,7 @@ from llm_proxy.domain.faults import (
 from llm_proxy.domain.status import KeyStatus
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
-from llm_proxy.policy.breaker import Breaker
+from llm_proxy.policy.breaker import MAX_MODELS, Breaker, ModelBreaker
 from llm_proxy.policy.choose import Past
 from llm_proxy.policy.cooldown import MAX_LIMITS, Death, Limit
 from llm_proxy.policy.limits_seen import Advice
@@ -176,6 +176,106 @@ def test_connections_that_fail_count_for_all_keys_of_the_address() -> None:
     assert standing(board, 0.5, target=KEYS[1]) is Standing.OPEN
     succeed(board, 1.5, target=KEYS[1])
     assert standing(board, 1.5) is Standing.CLEAN
+
+
+def test_a_model_that_is_down_stays_left_alone_while_another_on_the_same_key_answers() -> None:
+    board, now, rests = Board(KEYS), 0.0, []
+    for _ in range(2):
+        fail(board, SERVER_ERROR, model="big")
+    for _ in range(5):
+        rest_s = fail(board, SERVER_ERROR, now, model="big")
+        assert rest_s is not None
+        rests.append(rest_s)
+        succeed(board, now + 0.1, model="small")
+        assert standing(board, now + 0.1, model="big") is Standing.OPEN
+        assert standing(board, now + 0.1, model="small") is Standing.CLEAN
+        now += rest_s
+        assert standing(board, now, model="big") is Standing.HALF_OPEN
+    assert rests == pytest.approx([1, 2, 4, 8, 8])
+    succeed(board, now, model="big")
+    assert standing(board, now, model="big") is Standing.CLEAN
+    assert not board.slot(KEY).is_suspect
+
+
+def test_a_key_on_which_every_model_fails_is_down_for_one_that_was_never_asked() -> None:
+    board = Board(KEYS)
+    for model in ("a", "b", "c"):
+        fail(board, SERVER_ERROR, model=model)
+    assert standing(board, 0.5, model="new") is Standing.OPEN
+    assert standing(board, 1.5, model="new") is Standing.HALF_OPEN
+    succeed(board, 1.5, model="new")
+    assert standing(board, 1.5, model="a") is Standing.CLEAN, "one failure opens nothing"
+
+
+def test_each_model_is_probed_by_one_request_at_a_time() -> None:
+    board = Board(KEYS)
+    for model in ("a", "b"):
+        for _ in range(3):
+            fail(board, SERVER_ERROR, model=model)
+    succeed(board, model="c")
+    probe = board.begin(KEY, "a", 1.5)
+    assert standing(board, 1.5, model="a") is Standing.OPEN
+    assert standing(board, 1.5, model="b") is Standing.HALF_OPEN
+    board.released(KEY, "a", probe=probe)
+    assert standing(board, 1.5, model="a") is Standing.HALF_OPEN
+
+
+@pytest.mark.parametrize("fault", [CLIENT_FAULT, RATE_LIMITED])
+def test_any_answer_for_a_model_shows_that_it_works_again(fault: Fault) -> None:
+    board = Board(KEYS)
+    for _ in range(3):
+        fail(board, SERVER_ERROR, model="big")
+    succeed(board, 0.5, model="small")
+    fail(board, fault, 1.5, model="big", wait_s=1.0)
+    assert standing(board, 5.0, model="big") is Standing.CLEAN
+
+
+def test_a_model_that_fails_half_the_time_is_left_alone_beside_one_that_does_not() -> None:
+    board, rest_s = Board(KEYS), None
+    for n in range(12):
+        succeed(board, 0.1 * n, model="small")
+        rest_s = fail(board, SERVER_ERROR, 0.1 * n, model="big")
+        if rest_s is not None:
+            break
+        succeed(board, 0.1 * n, model="small")
+        succeed(board, 0.1 * n, model="big")
+    assert rest_s == pytest.approx(1.0)
+    assert standing(board, 1.5, model="small") is Standing.CLEAN
+
+
+def test_names_of_failing_models_cannot_fill_the_memory_and_are_forgotten_in_the_end() -> None:
+    board = Board(KEYS)
+    for n in range(MAX_MODELS * 3):
+        fail(board, SERVER_ERROR, 0.01 * n, model=f"model-{n}")
+    for _ in range(3):
+        fail(board, SERVER_ERROR, 10.0, model="last")
+    assert len(board.slot(KEY).failing) == MAX_MODELS
+    assert standing(board, 10.5, model="last") is Standing.OPEN
+    succeed(board, 11.0, model="well")
+    assert status(board, 11.5).failing == {"last": 0.0}
+    assert status(board, 700.0).failing == {}
+    assert not board.slot(KEY).is_suspect
+
+
+def test_the_page_shows_which_models_of_a_key_are_left_alone() -> None:
+    board = Board(KEYS)
+    for _ in range(3):
+        fail(board, SERVER_ERROR, model="big")
+    assert (status(board, 0.5).state, status(board, 0.5).failing) == ("open", {"big": 0.5})
+    succeed(board, 0.6, model="small")
+    assert (status(board, 0.75).state, status(board, 0.75).failing) == ("ready", {"big": 0.25})
+
+
+def test_the_owner_resets_failing_models_too() -> None:
+    board = Board(KEYS)
+    for _ in range(3):
+        fail(board, SERVER_ERROR)
+    probe = board.begin(KEY, "m", 1.5)
+    board.change(KEY.id, "reset")
+    board.committed(KEY, "m", 1.6, probe=probe)
+    board.succeeded(KEY, "m", 1.7)
+    assert standing(board, 1.7) is Standing.CLEAN
+    assert not board.slot(KEY).is_probing
 
 
 def test_one_connect_timeout_is_enough_to_learn_a_black_hole() -> None:
@@ -342,7 +442,7 @@ def test_attempts_at_a_target_that_left_and_came_back_are_counted_once() -> None
     board.reconfigure(KEYS)
     assert status(board, 1.0, 1).in_flight == 2
     board.succeeded(KEYS[1], "m", 1.0, probe=probe)
-    board.released(KEYS[1], probe=late)
+    board.released(KEYS[1], "m", probe=late)
     assert status(board, 1.0, 1).in_flight == 0
 
 
@@ -402,6 +502,7 @@ def test_every_slot_of_the_state_classes_is_set_from_the_start() -> None:
         board.budget,
         Address("https://a.test"),
         Breaker(),
+        ModelBreaker(),
         Limit(),
         Death(),
         Past(),

@@ -232,10 +232,6 @@ def test_a_late_first_token_is_worth_a_move_to_another_model() -> None:
     assert chain.has_alternative(1.0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a breaker belongs to a target, and every answer of the other model closes it",
-)
 def test_a_model_that_stays_down_is_not_asked_by_every_request_again_and_again() -> None:
     board = Board(ONE)
     asked = [0] * 40

@@ -31,6 +31,7 @@ from llm_proxy.domain.faults import (
 )
 from llm_proxy.domain.target import Target, Upstream
 from llm_proxy.policy.board import Board
+from llm_proxy.policy.breaker import ModelBreaker, State
 from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.policy.limits_seen import Advice
 from llm_proxy.policy.plan import Plan
@@ -41,7 +42,7 @@ from llm_proxy.policy.slot import Slot, Standing
 from .build import targets, upstream
 
 HAIR = 1e-6
-SPENT = Standing.SPENT
+CLEAN, SPENT = Standing.CLEAN, Standing.SPENT
 
 
 class Ending(NamedTuple):
@@ -197,7 +198,17 @@ class World:
         ticket.on_call = on_call
 
     def finish(self, request: Request, fault: Fault | None, advice_s: float | None = None) -> None:
-        """End a request's attempt."""
+        """End a request's attempt; of other models than its own that says nothing."""
+        other = "n" if request.model == "m" else "m"
+        before = [self._failures(target, other) for target in self.targets]
+        self._finish(request, fault, advice_s)
+        assert [self._failures(target, other) for target in self.targets] == before
+
+    def _failures(self, target: Target, model: str) -> object:
+        failing = self.board.slot(target).failing.get(model)
+        return None if failing is None else (failing.until, failing.run, failing.is_probing)
+
+    def _finish(self, request: Request, fault: Fault | None, advice_s: float | None) -> None:
         target = request.target
         assert target is not None
         request.target, request.ends = None, None
@@ -276,6 +287,25 @@ class World:
         assert slot.is_full or not waiting, "nobody waits beside a free place"
         since = [r.since for ticket in waiting for r in self.live if r.ticket is ticket]
         assert since == sorted(since), "who came first is called first"
+
+    def check_models(self, slot: Slot) -> None:
+        """Check that a model's own failures count, and only where it was asked last."""
+        for model in ("m", "n"):
+            down = slot.failing.get(model)
+            worst = max(slot.health(self.now), CLEAN if down is None else self._rest(down))
+            assert slot.health_for(model, self.now) is worst
+            if down is None:
+                continue
+            assert slot.is_suspect
+            asked = [r for r in self.live if r.target is not None and r.model == model]
+            asking = [r for r in asked if r.target and self.board.slot(r.target) is slot]
+            assert asking or not down.is_probing
+
+    def _rest(self, down: ModelBreaker) -> Standing:
+        state = down.state(self.now)
+        if state is State.HALF_OPEN and not down.is_probing:
+            return Standing.HALF_OPEN
+        return CLEAN if state is State.CLOSED else Standing.OPEN
 
     def _check_giving_up(self, request: Request, step: GiveUp) -> None:
         if step.reason == "deadline":
@@ -443,6 +473,7 @@ class Walk(RuleBasedStateMachine):
             slot = world.board.slot(target)
             assert slot.in_flight == flying.count(target.id)
             world.check_places(slot)
+            world.check_models(slot)
             assert 0 <= slot.tokens <= world.board.config.budget_cap
             for model in ("m", "n"):
                 told = world.told.get((target.id, model), 0.0)

@@ -89,6 +89,8 @@ export interface KeyStatus {
   cause: string | null;
   source: "header" | "body" | "guess" | null;
   models: Record<string, number>;
+  /** Models left alone as they keep failing, with seconds left. */
+  failing?: Record<string, number>;
   in_flight: number;
   attempts: number;
   failures: number;

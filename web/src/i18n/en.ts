@@ -191,6 +191,7 @@ export const en = {
       guess: "estimated",
     },
     modelLimited: "limited:",
+    modelFailing: "keeps failing:",
   },
   requests: {
     title: "Requests",

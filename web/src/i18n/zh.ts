@@ -184,6 +184,7 @@ export const zh: Words = {
       guess: "估计值",
     },
     modelLimited: "限流：",
+    modelFailing: "屡屡出错：",
   },
   requests: {
     title: "请求",

@@ -19,7 +19,8 @@ const LEVELS: Record<string, { tone: string; icon: IconName }> = {
 /** The actions that make sense for a key in its state. */
 function actionsFor(status: KeyStatus): KeyAction[] {
   if (status.state === "paused") return ["test", "resume"];
-  const rests = status.state !== "ready" || Object.keys(status.models).length > 0;
+  const models = { ...status.models, ...status.failing };
+  const rests = status.state !== "ready" || Object.keys(models).length > 0;
   return rests ? ["test", "reset", "pause"] : ["test", "pause"];
 }
 

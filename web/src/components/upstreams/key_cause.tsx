@@ -39,12 +39,12 @@ function Cause({ status, at }: { status: KeyStatus; at: number }) {
   );
 }
 
-function LimitedModels({ status, at }: { status: KeyStatus; at: number }) {
-  const models = Object.entries(status.models);
+function Models({ why, left, at }: { why: string; left: Record<string, number>; at: number }) {
+  const models = Object.entries(left);
   if (models.length === 0) return null;
   return (
     <p class="cause">
-      <span class="dim">{words.value.upstreams.modelLimited}</span>
+      <span class="dim">{why}</span>
       {models.map(([model, seconds]) => (
         <span key={model} class="limited-model">
           <code>{model}</code> <Countdown until={at + seconds * 1000} />
@@ -54,7 +54,7 @@ function LimitedModels({ status, at }: { status: KeyStatus; at: number }) {
   );
 }
 
-function left({ left: rest, limit }: Quota): string {
+function remaining({ left: rest, limit }: Quota): string {
   const short = (value: number) => count(value, language.value);
   return limit === null ? short(rest) : `${short(rest)} / ${short(limit)}`;
 }
@@ -68,7 +68,7 @@ function QuotaLeft({ quota }: { quota: Record<string, Quota> }) {
       {said.quotaLeft}
       {kinds.map(([kind, one]) => (
         <span key={kind} class="figures">
-          {said.quotaKinds[kind] ?? kind} {left(one)}
+          {said.quotaKinds[kind] ?? kind} {remaining(one)}
         </span>
       ))}
     </p>
@@ -76,14 +76,18 @@ function QuotaLeft({ quota }: { quota: Record<string, Quota> }) {
 }
 
 export function KeyCause({ status, at }: { status: KeyStatus; at: number }) {
-  const isReady = status.state === "ready" && Object.keys(status.models).length === 0;
+  const said = words.value.upstreams;
+  const failing = status.failing ?? {};
+  const resting = Object.keys(status.models).length + Object.keys(failing).length;
+  const isReady = status.state === "ready" && resting === 0;
   return (
     <div class="key-cause">
       <Cause status={status} at={at} />
-      <LimitedModels status={status} at={at} />
+      <Models why={said.modelLimited} left={status.models} at={at} />
+      <Models why={said.modelFailing} left={failing} at={at} />
       <QuotaLeft quota={status.quota ?? {}} />
       {isReady && Object.keys(status.quota ?? {}).length === 0 && (
-        <p class="cause dim">{words.value.upstreams.noQuota}</p>
+        <p class="cause dim">{said.noQuota}</p>
       )}
     </div>
   );
