@@ -347,8 +347,8 @@ class Plan:
             return False
         current, past = self._current, self._past or Past()
         for target in self._candidates:
-            if target is current or target.id in past.tried:
-                continue
+            if target.id in past.tried or (current is not None and target.id == current.id):
+                continue  # by id: after a reload the one under way is another object
             if target.upstream.address in past.done_addresses:
                 continue
             slot = self._board.slot(target)

@@ -378,6 +378,16 @@ def test_a_late_first_token_is_worth_a_move_only_if_somebody_is_left() -> None:
     assert not plan.has_alternative(1.0)
 
 
+def test_a_reload_makes_no_alternative_of_the_target_under_way() -> None:
+    board = Board(one := targets(upstream("a")))
+    plan = Plan(board, one, model="m")
+    board.reconfigure(targets(upstream("a", weight=2)))
+    step = plan.next(0.0, middle)
+    assert isinstance(step, Pick)
+    plan.began(step.target, 0.0)
+    assert not plan.has_alternative(1.0)
+
+
 def test_a_replayed_request_shows_as_an_attempt_but_uses_up_no_retry() -> None:
     plan = Plan(Board(TWO), TWO, model="m", config=RetryConfig(max_retries=1))
     pick = plan.next(0.0, middle)
