@@ -163,11 +163,13 @@ class RewriteError(ValueError):
 
     Attributes:
         fault: What that is called.
+        signal: The upstream's error, where it reports one.
     """
 
-    def __init__(self, fault: Fault, reason: str) -> None:
+    def __init__(self, fault: Fault, reason: str, signal: Signal | None = None) -> None:
         super().__init__(reason)
         self.fault = fault
+        self.signal = signal
 
 
 class Rewriter(Protocol):

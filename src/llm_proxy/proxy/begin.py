@@ -80,17 +80,20 @@ async def begin_translated(
     return begin(exchange, plan, pick, model, translated)
 
 
-def begin_mended(
+async def begin_mended(
     exchange: "Exchange", plan: Course, failed: Attempt, verdict: Verdict
 ) -> Attempt | None:
-    """Send a translated request again, once, without the preference that the target refused."""
+    """Send a translated request again, once, without the preference that the target refused.
+
+    None: it stays refused, or the client has left.
+    """
     call, fault, signal = failed.call, verdict.fault, verdict.signal
     if not isinstance(call, TranslatedCall) or fault is None or signal is None:
         return None
     if exchange.records[-1].why == REPAIR:
         return None
-    mended = repaired_call(exchange.core, call, failed.target, failed.status, signal)
-    if mended is None:
+    mended = await repaired_call(exchange.core, call, failed.target, failed.status, signal)
+    if mended is None or exchange.is_gone:
         return None
     exchange.note(failed, fault, signal)
     plan.replayed()

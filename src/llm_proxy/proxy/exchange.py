@@ -260,7 +260,7 @@ class Exchange:
         if fault is None:
             self.usage = verdict.usage
             return attempt
-        other = begin_mended(self, plan, attempt, verdict)
+        other = await begin_mended(self, plan, attempt, verdict)
         if other is not None:
             await other.settled
             return await self._judged(plan, other)

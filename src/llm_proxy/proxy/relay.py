@@ -277,6 +277,7 @@ class StreamRelay:
         try:
             made = rewriter.feed(event, kind)
         except RewriteError as error:
+            self.signal = error.signal
             self._over(error.fault, str(error))
             return False
         if made:
@@ -288,6 +289,7 @@ class StreamRelay:
         try:
             made = rewriter.end()
         except RewriteError as error:
+            self.signal = error.signal
             return error.fault, str(error)
         if made:
             self._out.append(made)

@@ -38,13 +38,13 @@ class Retelling:
         try:
             return self._interpreter.feed(event)
         except AnswerError as error:
-            raise RewriteError(_fault_of(error), str(error)) from error
+            raise _failed(error) from error
 
     def end(self) -> bytes:
         try:
             return self._interpreter.end()
         except AnswerError as error:
-            raise RewriteError(_fault_of(error), str(error)) from error
+            raise _failed(error) from error
 
     def failure(self, status: int, code: str | None, message: str) -> bytes:
         return self._interpreter.failure(status, code, message)
@@ -117,6 +117,11 @@ def _gather(call: TranslatedCall, body: bytes) -> Told:
         return Told(fault=BODY_CUT if watch.has_content else EMPTY_ANSWER)
     interpreter.end()
     return Told(interpreter.gathered(), watch.usage)
+
+
+def _failed(error: AnswerError) -> RewriteError:
+    signal = error.signal if isinstance(error, UpstreamFailedError) else None
+    return RewriteError(_fault_of(error), str(error), signal)
 
 
 def _fault_of(error: AnswerError) -> Fault:

@@ -144,6 +144,8 @@ class Dislikes:
     def add(self, target: Target, format_: str, model: str, field: str) -> None:
         """Remember another such field."""
         key = (target.upstream.name, format_, model)
+        if field in self._fields.get(key, ()):
+            return  # several requests met the refusal at once
         if len(self._fields) >= MAX_DISLIKES and key not in self._fields:
             self._fields.clear()
         self._fields[key] = (*self._fields.get(key, ()), field)
@@ -213,14 +215,18 @@ def _made(core: "Core", call: Call, body: bytes, context: Context) -> Translated
     )
 
 
-def repaired_call(
+async def repaired_call(
     core: "Core", call: TranslatedCall, target: Target, status: int, signal: Signal
 ) -> TranslatedCall | None:
     """Return the request without the preference that the upstream refused; None = it stays refused.
 
     What was refused is remembered: the model gets no such field any more.
     """
-    mended = repair(status, signal.message, call.body, call.spoken.name)
+    message, body, spoken = signal.message, call.body, call.spoken.name
+    if len(body) < LARGE_BODY_BYTES:
+        mended = repair(status, message, body, spoken)
+    else:
+        mended = await core.aside(repair, status, message, body, spoken)
     if mended is None:
         return None
     core.dislikes.add(target, call.spoken.name, call.context.model, mended.field)

@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from llm_proxy.domain.record import Outcome
+from llm_proxy.proxy import beat
 from tests.e2e.translation.pairs import (
     STREAMS,
     WHOLES,
@@ -22,11 +24,13 @@ from tests.e2e.translation.pairs import (
     values_of,
 )
 from tests.e2e.world import PATHS, World, faults_of, question
-from tests.support.answers import stream_error
+from tests.net.test_review_exchange import upstream_of
+from tests.net.test_review_exchange import world as running
+from tests.support.answers import chat_chunk, messages_event, stream_error, to_json
 from tests.support.client import RawClient
-from tests.support.provider import ProviderThread
+from tests.support.provider import Provider, ProviderThread
 from tests.support.proxy_process import UPSTREAM_KEY, ProxyProcess
-from tests.support.scripts import dribbled, event_stream, sleep
+from tests.support.scripts import dribbled, event_stream, respond, sleep
 
 WORDS = ["Hel", "lo ", "wörld"]
 
@@ -215,13 +219,8 @@ async def test_who_hangs_up_stops_the_upstream(worlds: Worlds, client: str, upst
         await connection.read_head()
         connection.abort()
         at = time.monotonic()
-        await asyncio.to_thread(
-            world.provider.wait_until,
-            lambda: (
-                not world.provider.provider.open_connections[-1:]
-                or bool(world.provider.connections[-1].ending)
-            ),
-        )
+        used = world.provider.connections[world.sent.connection]
+        await asyncio.to_thread(world.provider.wait_until, lambda: bool(used.ending))
         assert time.monotonic() - at < 1
     record = world.newest_record(PATHS[client])
     assert record.outcome is Outcome.CLIENT_GONE
@@ -351,3 +350,84 @@ async def test_a_slow_stream_is_passed_on_event_by_event(worlds: Worlds) -> None
     at = [event.at for event in stream.events if "text_delta" in event.data]
     assert at[1] - at[0] > 0.1
     assert at[2] - at[1] > 0.1
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize("reason", ["error", "network_error", "abort"])
+async def test_a_reason_to_finish_that_is_a_failure_is_none(
+    worlds: Worlds, client: str, reason: str
+) -> None:
+    world = worlds("chat")
+    done = b"data: [DONE]\n\n"
+    last = [chat_chunk({}, reason), done]
+    world.provider.reply(event_stream([chat_chunk({"content": "a"}), sleep(0.05), *last]))
+    error = assert_broken(client, await world.stream(client))
+    assert error["message"] == f"the upstream's answer ended with finish_reason {reason}"
+    for script in (
+        event_stream([chat_chunk({"role": "assistant"}), *last]),
+        WHOLES["chat"](finish=reason),
+    ):
+        world.reset()
+        world.provider.reply(script)
+        got = await world.generate(client, stream=True, model=f"{reason}-{len(script)}")
+        assert got.status == 502
+        assert reason in json_error(client, got.json())["message"]
+
+
+async def test_an_error_beside_a_choice_is_told(worlds: Worlds) -> None:
+    world = worlds("chat")
+    error = (
+        b'data: {"error":{"code":502,"message":"Provider died"},'
+        b'"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}\n\n'
+    )
+    world.provider.reply(broken_by("chat", ["a"], error))
+    told = assert_broken("messages", await world.stream("messages"))
+    assert told["message"] == "Provider died"
+
+
+async def test_a_response_that_failed_is_no_answer(worlds: Worlds) -> None:
+    world = worlds("responses")
+    failure: dict[str, Any] = {"id": "r", "status": "failed", "output": []}
+    failure["error"] = {"code": "server_error", "message": "sorry for that"}
+    failed = messages_event("response.failed", response=failure)
+    world.provider.reply(broken_by("responses", ["a"], failed))
+    told = assert_broken("chat", await world.stream("chat"))
+    assert told["message"] == "sorry for that"
+    for script in (event_stream([failed]), respond(to_json({"object": "response", **failure}))):
+        world.reset()
+        world.provider.reply(script)
+        got = await world.generate("chat", stream=True, model=f"failed-{len(script)}")
+        assert got.status == 502
+        assert "sorry for that" in json_error("chat", got.json())["message"]
+
+
+@each_pair
+async def test_a_silent_stream_is_kept_alive_in_the_clients_way(
+    monkeypatch: pytest.MonkeyPatch, client: str, upstream: str
+) -> None:
+    monkeypatch.setattr(beat, "BEAT_S", 0.1)
+    async with Provider() as provider:
+        one = msgspec.structs.replace(upstream_of(provider), formats=(upstream,))
+        async with running(one) as proxy, proxy.client() as connection:
+            script = STREAMS[upstream](["a", "b"], gap_s=0.4)
+            provider.reply(script, path=PATHS[upstream])
+            await connection.request(
+                "POST",
+                PATHS[client],
+                key="access-key-of-the-test",
+                json_body=question(client, stream=True),
+            )
+            stream = await connection.read_stream()
+    first = next(at for at, event in enumerate(stream.events) if '"a"' in event.data)
+    frames = [event.raw for event in stream.events[first:] if event.raw in KEEPALIVE.values()]
+    assert len(frames) >= 2
+    assert set(frames) == {KEEPALIVE[client]}
+    assert text_of(client, stream) == "ab"
+    assert ends_of(client, stream) == 1
+
+
+KEEPALIVE = {
+    "chat": b": keepalive\n\n",
+    "messages": b'event: ping\ndata: {"type": "ping"}\n\n',
+    "responses": b": keepalive\n\n",
+}
