@@ -3,12 +3,13 @@
 Every secret here is a canary: a text that stands nowhere else. Clients and upstreams do their
 worst to have it repeated; then everything that came out of the proxy (both outputs, every file it
 wrote, every byte a client got, the metrics and the page's data) is searched for all of them, in
-base64 and cut off after 16 characters, too.
+base64 and cut off at either end, too.
 """
 
 import asyncio
 import hashlib
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.support.answers import (
     chat_json,
     chat_stream,
     error,
+    healthy,
     messages_stream,
     responses_stream,
     stream_error,
@@ -44,6 +46,7 @@ def forms(secret: str) -> Iterator[str]:
     """Yield how a secret may be written."""
     yield secret
     yield secret[:16]
+    yield secret[-16:]
     yield b64encode(secret.encode()).decode().rstrip("=")
     yield urlsafe_b64encode(secret.encode()).decode().rstrip("=")
     yield b64encode(b"user:" + secret.encode()).decode().rstrip("=")[8:]
@@ -65,7 +68,8 @@ def echo(request: Request) -> str:
     """Return a sentence with the key in all the ways in which providers quote one."""
     key = key_of(request)
     written = b64encode(key.encode()).decode()
-    return f"Incorrect API key provided: {key}, {key[:16]}***, Basic {written}, ?key={key}"
+    cut = f"{key[:16]}*** ***{key[-16:]} {key[: len(key) // 2]} {key[len(key) // 2 :]}"
+    return f"Incorrect API key provided: {key}, {cut}, Basic {written}, ?key={key}"
 
 
 Answer = Callable[[Request], Script]
@@ -157,6 +161,11 @@ class Cage:
         return status
 
 
+def nothing_of_it(request: Request) -> Script:
+    """Answer well, and repeat nothing of what was asked, as what a client says is its own."""
+    return healthy(CHAT, stream=bool(request.json().get("stream")), model="some-model")
+
+
 def table(name: str, url: str, *more: str) -> str:
     """Return an `[[upstream]]` table whose key is a canary of its own."""
     lines = (f'name = "{name}"', f'url = "{url}"', f'models = ["{name}"]', *more)
@@ -168,6 +177,7 @@ def plant(directory: Path, provider: Provider) -> ProxyProcess:
     tables = [table(name, provider.url) for name in (*ANSWERS, *STREAMS)]
     outbound = f'proxy = "http://user:{PASSWORD}@127.0.0.1:{provider.port}"'
     tables += [table(name, "http://provider.invalid:81", outbound) for name in THROUGH_PROXY]
+    tables.append(table("any", provider.url).replace('["any"]', '["any-*"]', 1))
     file = directory / "proxy.toml"
     file.write_text("\n".join(tables))
     return ProxyProcess(
@@ -184,7 +194,7 @@ def plant(directory: Path, provider: Provider) -> ProxyProcess:
 
 def canaries() -> dict[str, str]:
     """Return every planted secret by what it is."""
-    keys = {name: canary(name) for name in (*ANSWERS, *STREAMS, *THROUGH_PROXY)}
+    keys = {name: canary(name) for name in (*ANSWERS, *STREAMS, *THROUGH_PROXY, "any")}
     return {
         "owner": OWNER,
         "phone": PHONE,
@@ -208,6 +218,7 @@ def finds(place: str, data: bytes) -> list[str]:
 @pytest.fixture
 async def cage(tmp_path: Path) -> AsyncIterator[Cage]:
     async with Provider() as provider:
+        provider.reply(nothing_of_it, path=CHAT)
         for name, answer in {**ANSWERS, **STREAMS}.items():
             provider.reply(answer, model=name)
         proxy = plant(tmp_path, provider)
@@ -273,6 +284,9 @@ async def clients_do_their_worst(cage: Cage) -> None:
     assert await cage.ask("ok", headers=[("x-llm-proxy-timeout-ms", OWNER)]) == 400
     assert await cage.ask("ok", headers=[("origin", f"https://{OWNER}.example")]) == 200
     assert await cage.ask(OWNER) == 404
+    for pasted in (OWNER, OWNER[:24], OWNER[-24:], basic):
+        assert await cage.ask(f"any-{pasted}", headers=[("user-agent", pasted)]) == 200
+        assert await cage.ask(f"any-{pasted}", stream=True) == 200
     for body in ({"model": OWNER, "messages": 7}, [OWNER], {OWNER: 1}):
         await cage.ask("ok", body=body)
     for session in ({"key": WRONG}, {"key": [OWNER]}, [OWNER], {OWNER: 1}):
@@ -349,22 +363,70 @@ async def everything_is_looked_at(cage: Cage) -> None:
         assert fault in seen, f"{fault} was not met"
 
 
-async def test_json_logs_are_as_clean_as_those_for_people(tmp_path: Path) -> None:
+BUG = """\
+import llm_proxy.proxy.exchange as exchange
+from base64 import b64encode
+
+read = exchange.read_call
+
+def fail(visit):
+    if visit.request.fields.get(b"x-fail") is None:
+        return read(visit)
+    config, (upstream, *_) = visit.admission.config, [t.upstream for t in TABLE]
+    keys = [one.secret.reveal() for one in config.access_keys]
+    keys += [one.secret.reveal() for one in upstream.keys]
+    try:
+        raise ValueError(f"{visit.request.headers} {keys}")
+    except ValueError as error:
+        halves = [part for key in keys for part in (key[:24], key[24:], b64encode(key.encode()))]
+        raise RuntimeError("a bug of ours\\n" + "x" * int(visit.request.fields[b"x-fail"])
+                           + f" with {halves} {keys}") from error
+
+TABLE = []
+exchange.read_call = fail
+import llm_proxy.policy.board as board
+begin = board.Board.__init__
+
+def remember(self, targets, **more):
+    TABLE.extend(targets)
+    begin(self, targets, **more)
+
+board.Board.__init__ = remember
+"""
+"""A proxy that has a bug, whose exception quotes everything it knows."""
+
+
+@pytest.mark.parametrize("format_", ["console", "json"])
+async def test_a_bug_in_mid_request_is_logged_without_a_canary(
+    tmp_path: Path, format_: str
+) -> None:
+    shim = tmp_path / "shim"
+    shim.mkdir()
+    (shim / "sitecustomize.py").write_text(BUG)
     async with Provider() as provider:
         for name, answer in ANSWERS.items():
             provider.reply(answer, model=name)
         proxy = plant(tmp_path, provider)
-        proxy.environment["LOG_FORMAT"] = "json"
-        async with proxy:
-            cage = Cage(proxy, provider)
-            for name in ANSWERS:
-                await cage.ask(name)
-            await cage.ask(OWNER, headers=[("user-agent", f"curl {OWNER}")])
-            assert await asyncio.to_thread(proxy.stop) == 0
-        lines = [json.loads(line) for line in proxy.stderr.splitlines()]
-        assert len(lines) > len(ANSWERS)
-        found = finds("the log", proxy.output.encode())
-        assert not found, "\n".join(found)
+        proxy.environment |= {"LOG_FORMAT": format_, "PYTHONPATH": str(shim)}
+        await asyncio.to_thread(proxy.start)
+        cage = Cage(proxy, provider)
+        for size in (0, 5_000, 7_900, 8_000, 8_100):  # also where a traceback is cut
+            assert await cage.ask("ok", headers=[("x-fail", str(size))]) == 500
+        for name in ANSWERS:
+            await cage.ask(name)
+        await cage.ask(OWNER, headers=[("user-agent", f"curl {OWNER}")])
+        assert await asyncio.to_thread(proxy.stop) == 0
+    said = r'error +llm_proxy: internal error\n|"message":"internal error"'
+    assert len(re.findall(said, proxy.stderr)) == 5
+    assert "RuntimeError: a bug of ours" in proxy.stderr
+    lines = proxy.stderr.splitlines()
+    if format_ == "json":
+        told = [json.loads(line) for line in lines]
+        assert len(told) > len(ANSWERS)
+        assert max(map(len, lines)) < 20_000
+    found = [one for what, data in cage.received for one in finds(f"answer to {what}", data)]
+    found += finds("the output", proxy.output.encode())
+    assert not found, "\n".join(found)
 
 
 CRASH = """\

@@ -2,7 +2,7 @@
 
 Two nets. The first knows the configured secrets and catches them as they are, in base64 (at any
 offset, as in `Basic` credentials), percent-encoded, JSON-escaped, and cut off after their first
-16 characters, because providers and clients quote them in all these ways. The second knows what
+16 characters or before their last 16, because providers and clients quote them in all these ways. The second knows what
 keys look like (`sk-…`, `Bearer …`, `?key=…`) and serves log text only: an answer's bytes are the
 client's, and a chat about `sk-` keys must pass unharmed.
 """
@@ -18,7 +18,7 @@ MIN_BYTES = 8
 """A shorter secret is a word like `test`: blanked in text as a whole word, never in bytes."""
 
 PREFIX = 16
-"""Characters by which a key that is cut off is still known; much is printed that way."""
+"""Characters by which a key that is cut off at either end is still known; much is printed that way."""
 
 _PREFIX_FROM = 20  # below it the first 16 are nearly the whole, and the whole is searched anyway
 _ANCHOR = 4
@@ -135,8 +135,10 @@ def _forms(value: str) -> set[str]:
         certain = whole[start : (offset + len(raw)) * 8 // 6].decode()
         if len(certain) >= MIN_BYTES:
             forms |= {certain, certain.replace("+", "-").replace("/", "_")}
-    if len(value) >= _PREFIX_FROM and not value.startswith("eyJ"):  # all JWTs begin alike
-        forms.add(value[:PREFIX])
+    if len(value) >= _PREFIX_FROM:
+        forms.add(value[-PREFIX:])
+        if not value.startswith("eyJ"):  # all JWTs begin alike
+            forms.add(value[:PREFIX])
     return forms
 
 

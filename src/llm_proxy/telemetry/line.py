@@ -24,8 +24,8 @@ _CONTROLS = {n: f"\\x{n:02x}" for n in [*range(32), *range(127, 160)]} | {
     10: "\\n",
     13: "\\r",
     9: " ",
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
+    # Breaks of lines and paragraphs, and what turns the direction of all that follows.
+    **{n: f"\\u{n:04x}" for n in (0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))},
 }
 _MAX_EXTRAS = 20
 
@@ -47,7 +47,10 @@ class Lines:
     def of(self, entry: "Entry | Record") -> bytes:
         """Return the line of a call to `logging`, traceback included, or of a finished request."""
         fields = _fields_of_record(entry) if isinstance(entry, Record) else _fields_of_entry(entry)
+        traceback = fields.pop("traceback", None)
         fields = {name: self._clean(value) for name, value in fields.items()}
+        if traceback is not None:
+            fields["traceback"] = self._clean_end(traceback)
         return (self._to_line(fields) + "\n").encode("utf-8", "backslashreplace")
 
     def _clean(self, value: object) -> object:
@@ -62,6 +65,13 @@ class Lines:
                 if len(text) > MAX_TEXT:
                     cleaned = cleaned[:-_MARGIN] + "…"
                 return cleaned.encode("utf-8", "backslashreplace").decode()
+
+    def _clean_end(self, text: str) -> str:
+        """As `_clean`, but what is too long loses its beginning: a traceback's end names the error.
+
+        The cut comes after the look for secrets, as the second half of one would not be known.
+        """
+        return self._redact(text)[-MAX_TEXT:].encode("utf-8", "backslashreplace").decode()
 
 
 class Entry(msgspec.Struct):
@@ -102,9 +112,8 @@ _format_exception = logging.Formatter().formatException
 
 def _traceback_of(record: logging.LogRecord) -> str | None:
     if record.exc_info and record.exc_info[0] is not None:
-        # The end of a traceback names the error, so what is too long loses its beginning.
-        return _format_exception(record.exc_info)[-MAX_TEXT:]
-    return record.exc_text
+        return _format_exception(record.exc_info)[-MAX_TEXT - _MARGIN :]
+    return record.exc_text[-MAX_TEXT - _MARGIN :] if record.exc_text else None
 
 
 def _extras_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -179,10 +188,13 @@ def _console(fields: dict[str, Any]) -> str:
 
 
 def _word(value: object) -> str:
-    if isinstance(value, list):
-        return '"' + ", ".join(map(str, value)) + '"'
-    text = str(value)
-    return f'"{text}"' if " " in text or not text else text
+    is_list = isinstance(value, list)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if not is_list and text and not any(mark in text for mark in ' "='):
+        return text
+    # A client's words must not end their quotes and go on as fields of ours.
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _stamp(at_s: float) -> str:

@@ -29,6 +29,8 @@ WRITTEN = [
     pytest.param(lambda s: base64.b64encode(f"me:{s}!".encode()).decode(), id="basic_shifted"),
     pytest.param(lambda s: s[:16], id="first_16_characters"),
     pytest.param(lambda s: s[:24], id="cut_off_after_24"),
+    pytest.param(lambda s: s[-16:], id="last_16_characters"),
+    pytest.param(lambda s: s[len(s) // 2 :], id="second_half"),
     pytest.param(lambda s: s.replace("/", "\\/"), id="json_escaped"),
 ]
 

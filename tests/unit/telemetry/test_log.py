@@ -147,6 +147,38 @@ def test_a_client_cannot_forge_a_line_or_repaint_the_terminal(configured: list[L
     assert "\\n2026-01-01 info forged\\x1b[2J\\x9b2J" in text
 
 
+def test_a_client_cannot_add_fields_to_a_line_or_turn_its_direction(
+    configured: list[LogSink],
+) -> None:
+    stream = io.StringIO()
+    sink = log.configure("info", "console", Redactor(), stream)
+    configured.append(sink)
+    sink.log_record(record(model='x" status=500 outcome="ok', error="a=b \u202e\u2066 \\"))
+    text = text_of(sink, stream)
+    assert r'model="x\" status=500 outcome=\"ok"' in text
+    assert 'error="a=b \\u202e\\u2066 \\\\"' in text
+
+
+@pytest.mark.parametrize("format_", ["console", "json"])
+@pytest.mark.parametrize("around", range(0, 80, 7))
+def test_a_long_traceback_is_cut_without_cutting_a_secret_in_two(
+    configured: list[LogSink], format_: str, around: int
+) -> None:
+    """Its beginning goes; where a secret lies across the cut, no half of it may stay."""
+    stream = io.StringIO()
+    sink = log.configure("info", format_, Redactor([Secret(CANARY)]), stream)
+    configured.append(sink)
+    tail = "z" * (8_192 - around)
+    try:
+        raise RuntimeError(f"bad {CANARY} {tail}")
+    except RuntimeError:
+        logging.getLogger("llm_proxy.x").exception("failed")
+    text = text_of(sink, stream)
+    assert len(text) < 10_000
+    assert tail[:8_000] in text
+    assert CANARY[-8:] not in text
+
+
 def test_a_flood_of_one_kind_is_cut_and_counted_and_other_kinds_pass(
     configured: list[LogSink],
 ) -> None:
