@@ -176,7 +176,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upstream_timeout_s: Annotated[float, Seconds("300")] = 600.0
     """From the request's last byte to the answer's head; for JSON answers to the end of the body.
 
-    中文：从请求发送完毕到收到响应头的时限；JSON 响应则到正文结束。
+    Where a stream was asked for, 200 s without any event are the most, as clients give up then.
+
+    中文：从请求发送完毕到收到响应头的时限；JSON 响应则到正文结束。请求流式输出时，最多等待 200 秒没有任何事件，因为客户端那时会放弃。
     """
 
     first_token_timeout_s: Annotated[float, Seconds("30")] = 0.0
