@@ -11,6 +11,7 @@ from tests.support.provider import Provider
 from tests.support.proxy_process import ProxyProcess
 
 KEY = "sk-access-key-of-this-test"
+CHAT = "/v1/chat/completions"
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
 
 
@@ -111,3 +112,44 @@ async def test_every_model_limited_is_the_429_with_the_soonest_reset(tmp_path: P
         assert (got.status, got.header("retry-after")) == (429, "40")
         assert "错误重试全都rate limit,请再次重试." in got.json()["error"]["message"]
         assert got.header("x-llm-proxy-attempts") == "3"
+
+
+async def test_a_fallback_that_fails_beside_a_model_that_is_left_alone_is_told_as_it_failed(
+    tmp_path: Path,
+) -> None:
+    async with Provider() as provider:
+        provider.reply(error(500, message="big is down"), model="big")
+        provider.reply(chat_json(model="tiny"), model="tiny")
+        async with (
+            fallback_proxy(
+                tmp_path, provider, MAX_RETRIES="2", MODEL_FALLBACKS="big=small"
+            ) as proxy,
+            RawClient("127.0.0.1", proxy.port) as client,
+        ):
+            ask = {"key": KEY, "json_body": {"model": "big", **ASK}}
+            assert (await client.ask("POST", CHAT, **ask)).status == 200
+            for status, message in ((500, "small is broken"), (400, "small dislikes it")):
+                provider.reply(error(status, message=message), model="small")
+                provider.requests.clear()
+                answer = await client.ask("POST", CHAT, **ask)
+                assert {request.model for request in provider.requests} == {"small"}
+                assert (answer.status, answer.json()["error"]["message"]) == (status, message)
+
+
+async def test_what_is_left_alone_is_asked_after_all_where_the_fallback_is_limited(
+    tmp_path: Path,
+) -> None:
+    async with Provider() as provider:
+        provider.reply(error(500), model="big")
+        provider.script(error(429, headers=[("retry-after", "60")]), model="small")
+        async with (
+            fallback_proxy(
+                tmp_path, provider, MAX_RETRIES="2", MODEL_FALLBACKS="big=small"
+            ) as proxy,
+            RawClient("127.0.0.1", proxy.port) as client,
+        ):
+            ask = {"key": KEY, "json_body": {"model": "big", **ASK}}
+            assert (await client.ask("POST", CHAT, **ask)).status == 500
+            provider.reply(chat_json("well again", model="big"), model="big")
+            answer = await client.ask("POST", CHAT, **ask)
+            assert (answer.status, answer.json()["model"]) == (200, "big")

@@ -1,6 +1,7 @@
 """A first token that is late: whether somebody else is left counts at that moment, not before."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.support.answers import chat_json, chat_stream
 from tests.support.client import Head, RawClient, Stream
 from tests.support.provider import Provider
 from tests.support.proxy_process import ProxyProcess
-from tests.support.scripts import sleep, wait
+from tests.support.scripts import hang, sleep, wait
 
 from .test_places import KEY, ask, proxy_of
 from .world import CHAT, question
@@ -77,3 +78,21 @@ async def test_a_slow_stream_is_left_for_a_key_that_has_got_free_meanwhile(scene
     head, stream = await streaming
     assert (head.header("x-llm-proxy-upstream"), head.header("x-llm-proxy-attempts")) == ("b", "2")
     assert b"from b" in stream.raw
+
+
+@pytest.mark.long
+async def test_a_stream_whose_head_never_comes_is_left_before_clients_give_up(
+    tmp_path: Path,
+) -> None:
+    async with Provider() as a, Provider() as b:
+        a.reply([hang()], path=CHAT)
+        lower = B.replace("max_concurrency = 1", "")
+        async with proxy_of(tmp_path, (a, 'key = "ka"'), (b, lower)) as proxy:
+            began = time.monotonic()
+            async with RawClient.to(proxy.url, timeout_s=220) as client:
+                body = question("chat", "m", stream=True)
+                await client.request("POST", CHAT, key=KEY, json_body=body)
+                stream = await client.read_stream()
+            assert 199 < time.monotonic() - began < 210
+            assert stream.raw.count(b": keepalive") >= 12
+            assert stream.data[-1] == "[DONE]"

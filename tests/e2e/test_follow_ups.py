@@ -156,6 +156,21 @@ async def test_a_limited_maker_is_not_replaced(pool: Pool) -> None:
     assert (await pool.generate("responses", model="limited-model")).status == 200
 
 
+async def test_a_paused_maker_is_not_replaced_either(pool: Pool) -> None:
+    id_ = await pool.made()
+    maker = pool.keeping.made[id_]
+    key = f"/api/upstreams/upstream-1/keys/key-{KEYS.index(maker) + 1}"
+    pool.provider.requests.clear()
+    assert (await pool.ask("POST", f"{key}/pause")).status == 204
+    answer = await pool.generate("responses", previous_response_id=id_)
+    assert answer.status == 503
+    assert "paused" in answer.json()["error"]["message"]
+    assert pool.keeping.keys_asked() == []
+    assert (await pool.ask("POST", f"{key}/resume")).status == 204
+    assert (await pool.generate("responses", previous_response_id=id_)).status == 200
+    assert pool.keeping.keys_asked() == [maker]
+
+
 async def test_a_failing_maker_is_asked_again_and_nobody_else(pool: Pool) -> None:
     id_ = await pool.made()
     maker = pool.keeping.made[id_]
