@@ -18,6 +18,7 @@ from .attempt import Attempt
 from .judge import after_commit, meaning
 from .keep import remember
 from .mode import PASS, WHOLE
+from .refusal import words_of
 from .relay import StreamRelay
 from .translation import TranslatedCall
 
@@ -151,7 +152,7 @@ def _failure(exchange: "Exchange", attempt: Attempt, relay: StreamRelay, fault: 
     signal = attempt.signal if rescue is None or rescue.cause is None else rescue.signal
     if signal is None or relay.rewriter is None or classify(signal).answer is Answer.OUR_WORDS:
         return relay.failure(fault)
-    signal = msgspec.structs.replace(signal, message=exchange.core.redact(signal.message))
+    signal = msgspec.structs.replace(signal, message=words_of(exchange, signal))
     format_ = exchange.visit.admission.format
     told = translated_error(signal, format_.name, request_id=exchange.visit.id)
     return relay.rewriter.failure(told.status, told.code, told.message or fault.says)

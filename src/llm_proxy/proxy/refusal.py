@@ -23,6 +23,7 @@ from llm_proxy.domain.faults import (
     Fault,
 )
 from llm_proxy.domain.record import Outcome
+from llm_proxy.domain.redact import BLANK
 from llm_proxy.domain.signal import Signal
 from llm_proxy.formats.status import status_in_stream
 from llm_proxy.formats.translate.errors import told_words, translated_error
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 ALL_LIMITED = "错误重试全都rate limit,请再次重试."
 """Clients of the first version look for these words; they must not change."""
 
+MOST_SAID = 1000
+"""Characters of a provider's words within ours."""
 CLIENTS_OWN = (CLIENT_FAULT, CONTENT_FILTERED, CONTEXT_TOO_LONG, MODEL_NOT_FOUND, UNKNOWN_ID)
 
 
@@ -65,7 +68,8 @@ def answer_last_word(exchange: "Exchange", plan: Course) -> None:
         if attempt.status >= 400 and body and not exchange.has_begun:
             _pass_verbatim(exchange, word, attempt, body, signal)
             return
-    status, message = _status(exchange, fault, signal), _message(exchange, word, signal)
+    said = words_of(exchange, signal) if signal is not None else ""
+    status, message = _status(exchange, fault, signal), _message(word, said[:MOST_SAID])
     code = signal.code if signal is not None and _may_pass(fault, signal) else None
     if attempt is not None and isinstance(attempt.call, TranslatedCall) and fault in CLIENTS_OWN:
         message, code = told_words(message, signal, status, exchange.visit.admission.format.name)
@@ -129,11 +133,18 @@ def _status(exchange: "Exchange", fault: Fault, signal: Signal | None) -> int:
     return status_in_stream(signal, exchange.visit.admission.format.name)
 
 
-def _message(exchange: "Exchange", word: LastWord, signal: Signal | None) -> str:
+def words_of(exchange: "Exchange", signal: Signal) -> str:
+    """Return what an upstream said, without any key and without any upstream's address."""
+    message = exchange.core.redact(signal.message)
+    for one in exchange.core.table.upstreams:
+        for address in (f"{one.scheme}://{one.authority}{one.root}", one.authority):
+            message = message.replace(address, BLANK)
+    return message
+
+
+def _message(word: LastWord, said: str) -> str:
     fault = word.fault
-    redact = exchange.core.redact
     tries = f"{word.attempts} attempt{'' if word.attempts == 1 else 's'}"
-    said = redact(signal.message)[:1000] if signal is not None else ""
     if fault.answer is Answer.LIMITED:
         again = f" Try again in {word.retry_after_s:.0f} s." if word.retry_after_s else ""
         return (
@@ -200,7 +211,7 @@ def _pass_verbatim(
     is_retold = isinstance(attempt.call, TranslatedCall) and signal is not None
     if is_retold:
         assert signal is not None
-        clean = msgspec.structs.replace(signal, message=exchange.core.redact(signal.message))
+        clean = msgspec.structs.replace(signal, message=words_of(exchange, signal))
         client = exchange.visit.admission.format.name
         told = translated_error(clean, client, request_id=exchange.visit.id)
         status, body = told.status, told.body

@@ -387,3 +387,23 @@ async def test_errors_in_a_200_have_their_own_status(fresh: Worlds) -> None:
         got = await world.generate("messages", model=f"inside-{status}")
         assert got.status == status, got.body
         world.reset()
+
+
+@each_pair
+async def test_an_upstreams_address_stays_here(worlds: Worlds, client: str, upstream: str) -> None:
+    world = worlds(upstream)
+    url = world.provider.url
+    said = f"POST {url}/v1/secret/path failed at 127.0.0.1:{world.provider.port}"
+    in_stream = stream_error(upstream, message=said)  # type: ignore[arg-type]
+    limited = error(429, upstream, message=said, headers=[("retry-after", "60")])  # type: ignore[arg-type]
+    world.provider.script(
+        error(400, upstream, message=said),  # type: ignore[arg-type]
+        broken_by(upstream, ["a"], in_stream),
+        limited,
+    )
+    got = await world.generate(client)
+    stream = await world.stream(client)
+    last = await world.generate(client, model=f"limited-at-{client}")
+    for raw in (got.body, stream.raw, last.body):
+        assert b"failed at ***" in raw
+        assert str(world.provider.port).encode() not in raw

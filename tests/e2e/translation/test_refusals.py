@@ -1,5 +1,6 @@
 """What a translated request loses, and says so; what is refused; what upstreams refuse."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -360,7 +361,7 @@ async def test_tokens_are_counted_without_asking(worlds: Worlds, upstream: str) 
     assert got.json() == {"input_tokens": 1004}
     assert got.header("x-llm-proxy-warnings") == "estimated=input_tokens"
     unsent(world)
-    large = {**body, "system": "y" * 200_000}
+    large: dict[str, Any] = {**body, "system": "y" * 200_000}
     got = await world.ask("POST", "/v1/messages/count_tokens", json_body=large)
     assert got.json() == {"input_tokens": 51004}
 
@@ -402,3 +403,17 @@ async def test_stored_responses_are_not_available(worlds: Worlds) -> None:
         assert got.status == 404, (path, got.body)
         json_error("responses", got.json())
         unsent(world)
+
+
+async def test_many_may_meet_the_same_refusal_at_once(worlds: Worlds) -> None:
+    world = worlds("chat")
+    refusal = error(400, message="Unsupported parameter: 'temperature'")
+    world.provider.reply(
+        lambda request: refusal if "temperature" in request.fields else WHOLES["chat"]("fine")
+    )
+    large: dict[str, Any] = {"system": "z" * 40_000, "temperature": 0.5}
+    asked = [world.generate("messages", model="choosy-crowd", **large) for _ in range(20)]
+    for got in await asyncio.gather(*asked):
+        assert got.status == 200
+        assert warnings_of(got) == ["dropped=temperature"]
+    assert (await world.generate("messages", model="choosy-crowd", **large)).status == 200
