@@ -126,7 +126,7 @@ async def test_a_fallback_that_fails_beside_a_model_that_is_left_alone_is_told_a
             ) as proxy,
             RawClient("127.0.0.1", proxy.port) as client,
         ):
-            ask = {"key": KEY, "json_body": {"model": "big", **ASK}}
+            ask: dict[str, Any] = {"key": KEY, "json_body": {"model": "big", **ASK}}
             assert (await client.ask("POST", CHAT, **ask)).status == 200
             for status, message in ((500, "small is broken"), (400, "small dislikes it")):
                 provider.reply(error(status, message=message), model="small")
@@ -148,7 +148,7 @@ async def test_what_is_left_alone_is_asked_after_all_where_the_fallback_is_limit
             ) as proxy,
             RawClient("127.0.0.1", proxy.port) as client,
         ):
-            ask = {"key": KEY, "json_body": {"model": "big", **ASK}}
+            ask: dict[str, Any] = {"key": KEY, "json_body": {"model": "big", **ASK}}
             assert (await client.ask("POST", CHAT, **ask)).status == 500
             provider.reply(chat_json("well again", model="big"), model="big")
             answer = await client.ask("POST", CHAT, **ask)
