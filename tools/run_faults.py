@@ -31,7 +31,7 @@ def main() -> int:
         return 2
     reporter = Reporter(rows)
     chosen = ["-m", "" if options.long else "not long"]
-    quiet = ["-q", "--no-header", "--no-summary", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    quiet = ["-q", "--no-header", "-rN", "-p", "no:randomly", "-p", "no:cacheprovider"]
     code = int(pytest.main([*files(rows), *chosen, *quiet, "--tb=short"], plugins=[reporter]))
     if code == 0 and rows == ROWS:
         (ROOT / "docs" / "faults-matrix.md").write_text(page(), "utf-8")
