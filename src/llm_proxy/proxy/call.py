@@ -15,7 +15,8 @@ from .admission import Admission
 
 DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
 TRACE = (b"traceparent:", b"tracestate:")
-_MARKED = ("messages", "responses")
+MARKED = ("messages", "responses")
+"""Formats whose history can hold reasoning that a translation made up."""
 _BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
@@ -32,6 +33,8 @@ class Call(msgspec.Struct):
         is_recoded: The body is not the received one any more: its coding must not be announced.
         received: The body as received, where `body` is decoded; whom nothing has to be changed for
             gets this one.
+        unmarked: The body without the reasoning that a translation made up, and what was read of
+            it: worked out in advance where the body is large.
         is_kept: What it makes can be asked for later.
         unknown_id: What it speaks of, where nobody here remembers who made that; or empty.
         made_for: The access key for which what it speaks of was made; or empty.
@@ -47,6 +50,7 @@ class Call(msgspec.Struct):
     is_stream: bool = False
     is_recoded: bool = False
     received: bytes = b""
+    unmarked: tuple[bytes, Peek] | None = None
     is_kept: bool = False
     unknown_id: str = ""
     made_for: str = ""
@@ -103,16 +107,18 @@ class Call(msgspec.Struct):
         peek, body = self.peek, self.body
         if peek is None:
             return body
+        if self.unmarked is not None:
+            body, peek = self.unmarked
         if model is not None and model != self.model and peek.model_span is not None:
             body = splice_model(body, peek.model_span, model)
-        if self.admission.endpoint.format in _MARKED:
+        if self.unmarked is None and self.admission.endpoint.format in MARKED:
             body = strip_markers(self.admission.endpoint.format, body) or body
         return self.received if self.received and body is self.body else body
 
     def forget_body(self) -> None:
         """Nobody else will be asked: keep no body, and nothing that was read of it."""
         self.body = self.received = b""
-        self.peek = None
+        self.peek = self.unmarked = None
 
     def head_for(self, target: Target, body: bytes) -> bytes:
         """Return the request head for `target`; no field of it comes from anybody else's key."""

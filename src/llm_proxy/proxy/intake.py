@@ -6,11 +6,12 @@ from typing import Protocol, TypeVar, TypeVarTuple
 import msgspec
 
 from llm_proxy.domain.errors import RequestError
+from llm_proxy.formats.translate.strip import strip_markers
 from llm_proxy.wire.body import NeedsSlowPeek, Peek, is_large, peek, peek_slowly
 from llm_proxy.wire.encoding import decode_all
 
 from .admission import Visit
-from .call import Call
+from .call import MARKED, Call
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -61,8 +62,16 @@ async def read_call_slowly(core: Reader, visit: Visit) -> Call:
     body = request.body
     encoding = request.fields.get(b"content-encoding", b"").lower()
     if encoding in (b"", b"identity"):
-        found = await core.aside(_peek, body)
-        return Call(request, visit.admission, body, found, found.model, found.stream)
+        found, unmarked = await core.aside(_read, body, visit.admission.endpoint.format)
+        return Call(
+            request,
+            visit.admission,
+            body,
+            found,
+            found.model,
+            found.stream,
+            unmarked=unmarked,
+        )
     plain = await core.aside(decode_all, body, encoding, core.max_body_bytes)
     if plain is None:
         raise RequestError(
@@ -70,7 +79,7 @@ async def read_call_slowly(core: Reader, visit: Visit) -> Call:
             "the request body's content-encoding cannot be read here; send it plain",
             code="unsupported_encoding",
         )
-    found = await core.aside(_peek, plain)
+    found, unmarked = await core.aside(_read, plain, visit.admission.endpoint.format)
     if core.rewrites_bodies:
         return Call(
             request,
@@ -81,9 +90,17 @@ async def read_call_slowly(core: Reader, visit: Visit) -> Call:
             found.stream,
             is_recoded=True,
             received=body,
+            unmarked=unmarked,
         )
     found = msgspec.structs.replace(found, model_span=None)
     return Call(request, visit.admission, body, found, found.model, found.stream)
+
+
+def _read(body: bytes, format_: str) -> tuple[Peek, tuple[bytes, Peek] | None]:
+    """Return what routing needs of a body and, where that is another, of what may go up of it."""
+    found = _peek(body)
+    unmarked = strip_markers(format_, body) if format_ in MARKED else None
+    return found, (unmarked, _peek(unmarked)) if unmarked is not None else None
 
 
 def _peek(body: bytes) -> Peek:

@@ -168,7 +168,10 @@ class Rescue:
         if longer is None:
             return None
         body, prefilled = longer
-        return msgspec.structs.replace(call, body=body, received=b"", peek=peek(body)), prefilled
+        longer_call = msgspec.structs.replace(
+            call, body=body, received=b"", unmarked=None, peek=peek(body)
+        )
+        return longer_call, prefilled
 
 
 def rescue_of(call: Call, routes: tuple[Route, ...]) -> Rescue | None:

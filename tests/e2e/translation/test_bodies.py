@@ -213,15 +213,17 @@ def pair(tmp_path: Path) -> Iterator[World]:
     with ProviderThread() as chat, ProviderThread() as native:
         environment = {
             "PROXY_FORMATS": "chat;messages,responses",
-            "PROXY_MODELS": "thinker;real",
+            "PROXY_MODELS": "thinker;served",
+            "MODEL_MAP": "real=served",
         }
         with ProxyProcess(tmp_path, [chat.url, native.url], environment=environment) as proxy:
             yield World(proxy, chat, native)
 
 
 @pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize("padding", [0, 400_000], ids=["small", "large"])
 async def test_reasoning_of_a_translation_does_not_reach_who_would_refuse_it(
-    pair: World, client: str
+    pair: World, client: str, padding: int
 ) -> None:
     chat, native = pair.providers
     message = {"role": "assistant", "content": "Four.", "reasoning_content": "Hm."}
@@ -230,7 +232,7 @@ async def test_reasoning_of_a_translation_does_not_reach_who_would_refuse_it(
     got = await pair.generate(client, model="thinker")
     assert got.status == 200
     answer = got.json()
-    last = {"role": "user", "content": "and 12345678901234567890?"}
+    last = {"role": "user", "content": "and 12345678901234567890?" + "x" * padding}
     first = {"role": "user", "content": "hi"}
     turns: dict[str, Any]
     if client == "messages":
@@ -248,7 +250,7 @@ async def test_reasoning_of_a_translation_does_not_reach_who_would_refuse_it(
     assert b"gwsig1." not in sent.body
     assert b"gwenc1." not in sent.body
     assert sent.body.endswith(numbers)
-    wanted = json.loads(body)
+    wanted = json.loads(body) | {"model": "served"}
     if client == "messages":
         wanted["messages"][1]["content"].pop(0)
     else:
