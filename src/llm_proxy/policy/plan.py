@@ -282,6 +282,7 @@ class Plan:
             past = self._past = Past()
             past.is_first = True
         past.tried[target.id] = FOREVER
+        self._candidates = [t for t in self._candidates if t is not target] or self._candidates
         self._pick = None
         offer(self._board.slot(target))
 
@@ -358,14 +359,13 @@ class Plan:
 
     def last_word(self, now: float) -> LastWord:
         """Return what the client is told, from all that was met."""
-        reason = "" if self._end is None else self._end.reason
         return last_word(
             self.faults,
             self._advices,
             self._board.slots(self._candidates),
             model=self._model,
             now=now,
-            reason=reason,
+            reason="" if self._end is None else self._end.reason,
             attempts=self.attempts,
         )
 

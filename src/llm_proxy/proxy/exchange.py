@@ -220,7 +220,7 @@ class Exchange:
                     return
             elif isinstance(step, Wait):
                 await self.wait(step)
-            elif self.refused is not None and not plan.faults:
+            elif self.refused is not None and not plan.faults and step.reason == "no target left":
                 raise self.refused
             else:
                 refusal.answer_last_word(self, plan)

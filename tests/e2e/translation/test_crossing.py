@@ -270,3 +270,15 @@ async def test_only_who_can_carry_it_is_asked(make: Make) -> None:
     got = await world.generate("chat", n=2)
     assert got.status == 500
     assert asked(world.providers[0]) == []
+
+
+async def test_who_could_carry_it_but_is_limited_has_the_last_word(make: Make) -> None:
+    world = make("messages", "chat")
+    limited = error(429, message="slow", headers=[("retry-after", "50")])
+    world.providers[1].reply(limited, path=PATHS["chat"])
+    for _ in range(3):  # only the first has to ask
+        got = await world.generate("chat", n=2)
+        assert got.status == 429, got.body
+        assert got.header("retry-after") in ("49", "50")
+    assert len(asked(world.providers[1])) == 1
+    assert asked(world.providers[0]) == []
