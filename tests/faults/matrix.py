@@ -76,7 +76,7 @@ REACHING = (
          "faults/test_connect.py::a_client_is_told": "refused",
          "faults/test_attempts.py::a_request_with_side_effects_moves_on_from": ""}),
     Row("black hole: no answer to the connection attempt", RESCUED,
-        "costs CONNECT_TIMEOUT_S once, then it is known",
+        "costs CONNECT_TIMEOUT_S once; then only connections beside requests look whether it is back",
         {"faults/test_connect.py::an_upstream_that_cannot": "black_hole",
          "faults/test_connect.py::a_client_is_told": "black_hole",
          "faults/test_connect.py::a_black_hole": ""}),

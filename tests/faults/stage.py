@@ -53,6 +53,7 @@ KINDS: dict[str, Kind] = {
     "tls": Kind(url="https://localhost:{port}"),
     "dns": Kind(url="http://nobody.invalid:{port}"),
     "black_hole": Kind(url="{black_hole}", timeouts={"connect_s": 0.4}),
+    "impatient": Kind(timeouts={"connect_s": 0.4}),
     "late": Kind(timeouts={"upstream_s": _SHORT_S}),
     "token": Kind(timeouts={"first_token_s": _SHORT_S}),
     "idle": Kind(timeouts={"stream_idle_s": _SHORT_S}),

@@ -725,15 +725,19 @@ def refused_url() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def black_hole_url() -> Iterator[str]:
+def black_hole_url(port: int = 0) -> Iterator[str]:
     """Give an address where connects get no answer: `with black_hole_url() as url:`.
+
+    Args:
+        port: Where; 0 = anywhere.
 
     A listening socket whose accept queue is full: Linux then drops further SYNs, so a connect
     waits (and is retransmitted after 1 s, 3 s, 7 s) without being refused.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         listener.listen(0)
         port = listener.getsockname()[1]
         for _ in range(16):

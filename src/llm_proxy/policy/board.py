@@ -24,7 +24,7 @@ from llm_proxy.domain.faults import CANCELLED, CLIENT_GONE, DEADLINE, SHUT_DOWN,
 from llm_proxy.domain.status import UpstreamStatus
 from llm_proxy.domain.target import Target
 
-from . import learn, report
+from . import learn, look, report
 from .breaker import forget_old
 from .budget import Budget
 from .cooldown import prune
@@ -174,7 +174,7 @@ class Board:
             learn.end_probe(slot, model, probe)
         if slot.is_suspect or spent_s is not None:
             learn.committed(slot, model, now, spent_s)
-            self._suspect_address(slot)
+            self._suspect_address(slot.address)
 
     def succeeded(
         self,
@@ -201,7 +201,7 @@ class Board:
         slot.address.breaker.succeeded(now, self.config)
         if slot.is_suspect or spent_s is not None:
             learn.answered(slot, model, now, spent_s, self.config)
-            self._suspect_address(slot)
+            self._suspect_address(slot.address)
 
     def failed(
         self,
@@ -237,12 +237,28 @@ class Board:
         if fault.mark is not Mark.NONE:
             slot.failures += 1
         cool_s = learn.failed(slot, model, fault, now, advice=advice, rng=rng, config=self.config)
-        self._suspect_address(slot)
+        self._suspect_address(slot.address)
         return cool_s
 
     def released(self, target: Target, model: str, *, probe: int = NO_PROBE) -> None:
         """End an attempt without a verdict: its client left, or its time was up."""
         self._end(self.slot(target), model, probe)
+
+    def begin_look(self, target: Target, now: float) -> Address | None:
+        """Begin to find out by a bare connection whether `target` can be reached again.
+
+        Returns:
+            What `looked` must be told about; None = no connection should be made.
+        """
+        address = self.slot(target).address
+        return address if look.begin(address, now) else None
+
+    def looked(
+        self, address: Address, fault: Fault | None, now: float, *, rng: Callable[[], float]
+    ) -> None:
+        """Learn how a connection went; None = well."""
+        look.end(address, fault, now, rng=rng, config=self.config)
+        self._suspect_address(address)
 
     def change(self, target_id: str, action: str) -> bool:
         """Follow the owner's order about a target.
@@ -261,7 +277,7 @@ class Board:
             slot.forget()
         else:
             slot.is_paused = action == "pause"
-        self._suspect_address(slot)
+        self._suspect_address(slot.address)
         return True
 
     def is_usable(self, now: float) -> bool:
@@ -306,12 +322,12 @@ class Board:
         if slot.line:
             offer(slot)
 
-    def _suspect_address(self, slot: Slot) -> None:
-        """Bring the flags up to date of all who share the slot's address."""
-        slot.suspect()
-        for other in self._slots.values():
-            if other.address is slot.address:
-                other.suspect()
+    def _suspect_address(self, address: Address) -> None:
+        """Bring the flags up to date of all who share an address."""
+        for slots in (self._slots, self._leaving):
+            for slot in slots.values():
+                if slot.address is address:
+                    slot.suspect()
 
 
 _RECENT_OF = {Mark.NONE: 0, Mark.RATE: 1}

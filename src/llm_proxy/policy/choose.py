@@ -3,7 +3,8 @@
 Ranks, best first:
 
 1. a half-open target, as a request's first attempt, one probe in flight, and only where no
-   target of higher priority is clean: the way back into service;
+   target of higher priority is clean: the way back into service. One whose address could not be
+   reached is looked at by a connection beside the request instead, if there is anybody else;
 2. clean targets, then spent ones; those of an address that has just failed this request come
    after both of other addresses;
 3. waiting in line for a place, where clean or spent ones are left that are only full;
@@ -29,6 +30,7 @@ from llm_proxy.domain.target import Target
 
 from .best import NOBODY, best
 from .board import Board
+from .look import set_apart
 from .queue import Ticket
 from .slot import Slot, Standing
 
@@ -44,12 +46,14 @@ class Pick(msgspec.Struct, frozen=True):
         why: `healthy`, `spent`, `probe`, `last resort`, `again`; for the record.
         is_retry: Whether it counts against the retry budget.
         standing: How the target stood when it was chosen.
+        looks: Targets whose addresses a connection beside the attempt should try to reach.
     """
 
     target: Target
     why: str
     is_retry: bool = False
     standing: Standing = Standing.CLEAN
+    looks: tuple[Target, ...] = ()
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -156,7 +160,7 @@ def choose(
         else:
             return Pick(best(slots, rng, affinity, second).target, "healthy")
     left = _sort(slots, model, now, past, may_ask_down=may_ask_down)
-    if (pick := _untried(left, rng, affinity, second)) is not None:
+    if (pick := _untried(left, now, rng, affinity, second)) is not None:
         return pick
     if left.full and may_line_up:
         return left.line(left.full)
@@ -276,7 +280,11 @@ def _sort(
 
 
 def _untried(
-    left: _Left, rng: Callable[[], float], affinity: bytes | None, second: frozenset[str]
+    left: _Left,
+    now: float,
+    rng: Callable[[], float],
+    affinity: bytes | None,
+    second: frozenset[str],
 ) -> Pick | None:
     """Return the probe, or the best target that can be had for free."""
     wanted: Slot | None = None
@@ -284,15 +292,17 @@ def _untried(
     if left.wanted:
         rank = min(left.wanted)
         wanted, standing = best(left.wanted[rank], rng, affinity, second), rank[1]
-    if left.probes:
-        probe = best(left.probes, rng, None, second)
-        if wanted is None or probe.priority <= wanted.priority:
-            return Pick(probe.target, "probe", standing=Standing.HALF_OPEN)
+    probes = left.probes
+    looks: tuple[Target, ...] = ()
+    if probes and wanted is not None:
+        probes, looks = set_apart(probes, wanted.priority, now)
+    if probes:
+        probe = best(probes, rng, None, second)
+        return Pick(probe.target, "probe", standing=Standing.HALF_OPEN, looks=looks)
     if wanted is None:
         return None
-    return Pick(
-        wanted.target, "healthy" if standing is Standing.CLEAN else "spent", False, standing
-    )
+    why = "healthy" if standing is Standing.CLEAN else "spent"
+    return Pick(wanted.target, why, standing=standing, looks=looks)
 
 
 def _doubtful(

@@ -229,7 +229,11 @@ class _Walk:
             return explained
         explained.order = 0  # numbered over all stages later
         explained.asked_for = self._stage.names.get(target.id)
-        if pick.why == "probe":
+        if standing is Standing.HALF_OPEN and self._is_looked_at(target):
+            explained.says = (
+                "its rest is over; a connection beside the request looks at its address"
+            )
+        elif pick.why == "probe":
             explained.says += "; it is asked as a probe"
         elif pick.why == "last resort":
             explained.says += "; asked as a last resort"
@@ -239,6 +243,10 @@ class _Walk:
         elif standing is Standing.CLEAN:
             explained.why, explained.says = self._behind(slot)
         return explained
+
+    def _is_looked_at(self, target: Target) -> bool:
+        address = target.upstream.address
+        return any(one.upstream.address == address for one in self.picks[0].looks)
 
     def _behind(self, slot: Slot) -> tuple[str, str]:
         """Return why one that is clean comes behind the first."""

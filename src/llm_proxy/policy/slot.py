@@ -48,15 +48,22 @@ class Address:
     Attributes:
         name: The address.
         breaker: Counts connections that fail.
-        is_probing: Whether a probe is in flight.
+        is_probing: Whether a probe is in flight, or a connection looks at it.
+        reached: End of the rest behind which a connection was had; another rest needs another.
     """
 
-    __slots__ = ("breaker", "is_probing", "name")
+    __slots__ = ("breaker", "is_probing", "name", "reached")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.breaker = Breaker()
         self.is_probing = False
+        self.reached: float | None = None
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether somebody accepts connections there, as far as is known behind its last rest."""
+        return self.reached is not None and self.reached == self.breaker.until
 
 
 class Slot:

@@ -14,6 +14,7 @@ from llm_proxy.policy.choose import Pick
 from .attempt import Attempt
 from .call import Call
 from .judge import Verdict
+from .look import look_at
 from .patience import FirstToken
 from .retelling import rewriter_of
 from .table import Route
@@ -51,6 +52,8 @@ def begin(
     attempt = _make(exchange, pick.target, model, call, why=why, wait_ms=wait_ms)
     plan.began(pick.target, now)
     attempt.start()
+    if pick.looks:
+        look_at(exchange.core, pick.looks)
     return attempt
 
 

@@ -163,9 +163,10 @@ def test_an_address_is_probed_through_one_of_its_keys_only() -> None:
     board = Board(candidates)
     harm(board, candidates[0], CONNECT_TIMEOUT)
     assert pick(board, candidates) == "b/key-1 healthy"
-    assert pick(board, candidates, now=1.5).endswith("probe")
+    assert pick(board, candidates[:3], now=1.5).endswith("probe")
     probe = board.begin(candidates[1], "m", 1.5)
     assert pick(board, candidates, now=1.5) == "b/key-1 healthy"
+    assert pick(board, candidates[:1], now=1.5) == "a/key-1 last resort"
     board.succeeded(candidates[1], "m", 1.6, probe=probe)
     assert pick(board, candidates[:1], now=1.6) == "a/key-1 healthy"
 

@@ -113,6 +113,27 @@ def test_a_recovered_key_is_asked_first_as_its_probe_and_others_wait_for_it() ->
     assert (told.why, "a probe is under way" in told.says) == ("open", True)
 
 
+def test_a_model_that_is_down_is_told_from_its_key_that_is_well() -> None:
+    board = Board(all_ := targets(upstream("a"), upstream("b", priority=1)))
+    fail(board, all_[0], SERVER_ERROR, times=3)
+    board.begin(all_[0], "other", 0.1)
+    board.succeeded(all_[0], "other", 0.1)
+    told = about(outlook_of(board, all_, 0.25), "a/key-1")
+    assert (told.why, told.cause, told.until_s) == ("open", "server_error", 0.75)
+    assert told.says == "this model there keeps failing; asked as a last resort"
+
+
+def test_an_address_that_is_looked_at_beside_the_request_is_told_from_one_that_is_probed() -> None:
+    board = Board(all_ := targets(upstream("a"), upstream("b", priority=1)))
+    fail(board, all_[0], CONNECT_REFUSED, times=3)
+    outlook = outlook_of(board, all_, 1.5)
+    assert lines(outlook) == ["1 b/key-1 first", "2 a/key-1 half_open"]
+    assert about(outlook, "a/key-1").says.endswith(
+        "a connection beside the request looks at its address"
+    )
+    assert about(outlook_of(board, all_[:1], 1.5), "a/key-1").says.endswith("asked as a probe")
+
+
 def test_spent_keys_come_behind_those_that_have_something_left() -> None:
     board = Board(both := targets())
     board.begin(both[0], "m", 0.0)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from llm_proxy.domain.faults import (
+    CANCELLED,
     CONNECT_REFUSED,
     CONNECT_TIMEOUT,
     DEADLINE,
@@ -37,7 +38,7 @@ from llm_proxy.policy.limits_seen import Advice
 from llm_proxy.policy.plan import Plan
 from llm_proxy.policy.queue import Ticket
 from llm_proxy.policy.retry import GiveUp, RetryConfig
-from llm_proxy.policy.slot import Slot, Standing
+from llm_proxy.policy.slot import Address, Slot, Standing
 
 from .build import targets, upstream
 
@@ -100,11 +101,26 @@ class Request:
         return min(self.deadline, inf if self.ends is None else self.ends[0])
 
 
+class Look(NamedTuple):
+    """A connection beside a request.
+
+    Attributes:
+        address: What it tries to reach.
+        at: When it ends by itself.
+        fault: How; None = it is there.
+    """
+
+    address: Address
+    at: float
+    fault: Fault | None
+
+
 class World:
     """Requests, targets and a clock.
 
     Attributes:
         live: Requests that have not ended.
+        looks: Connections beside requests that are under way.
         told: End of the ban per (target id, model), as providers said.
         plan_ending: Says how attempts will end; None = somebody calls `finish`.
     """
@@ -123,6 +139,7 @@ class World:
         self.chance = Random(seed).random
         self.now = 100.0
         self.live: list[Request] = []
+        self.looks: list[Look] = []
         self.told: dict[tuple[str, str], float] = {}
         self.plan_ending = plan_ending
         self.tickets = 0
@@ -183,9 +200,27 @@ class World:
         request.target, request.began = step.target, self.now
         request.plan.began(step.target, self.now)
         self.picks.append(self.now)
+        for look in step.looks:
+            self._look(look, request)
         if self.plan_ending is not None:
             ending = self.plan_ending(step.target.id)
             request.ends = (self.now + ending.took_s, ending)
+
+    def _look(self, target: Target, request: Request) -> None:
+        """Connect, as a request that goes elsewhere would have done."""
+        assert request.target is not None
+        assert target.upstream.address != request.target.upstream.address
+        address = self.board.begin_look(target, self.now)
+        if address is None:
+            return
+        ending = Ending(inf) if self.plan_ending is None else self.plan_ending(target.id)
+        fault = ending.fault
+        is_there = fault is None or fault.mark is not Mark.ADDRESS
+        self.looks.append(Look(address, self.now + ending.took_s, None if is_there else fault))
+
+    def end_look(self, look: Look, fault: Fault | None) -> None:
+        self.looks.remove(look)
+        self.board.looked(look.address, fault, self.now, rng=self.chance)
 
     def _line_up(self, request: Request, ticket: Ticket) -> None:
         def on_call() -> None:
@@ -244,10 +279,15 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass: pauses end, planned endings and deadlines come, each at its time."""
         until = self.now + seconds
-        while self.live:
-            request = min(self.live, key=Request.event_at)
-            at = request.event_at()
-            if at > until:
+        while self.live or self.looks:
+            look = min(self.looks, key=lambda one: one.at, default=None)
+            request = min(self.live, key=Request.event_at, default=None)
+            at = inf if request is None else request.event_at()
+            if look is not None and look.at <= min(at, until):
+                self.now = max(self.now, look.at)
+                self.end_look(look, look.fault)
+                continue
+            if request is None or at > until:
                 break
             self.now = max(self.now, at)
             if request.target is None:
@@ -448,6 +488,12 @@ class Walk(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.advance(seconds)
 
+    @precondition(lambda self: self.world.looks)
+    @rule(which=st.integers(0, 99), fault=st.sampled_from([None, CONNECT_REFUSED, CANCELLED]))
+    def a_connection_beside_a_request_ends(self, which: int, fault: Fault | None) -> None:
+        looks = self.world.looks
+        self.world.end_look(looks[which % len(looks)], fault)
+
     @rule()
     def the_configuration_is_read_again(self) -> None:
         self.world.reload()
@@ -469,8 +515,11 @@ class Walk(RuleBasedStateMachine):
         world = self.world
         flying = [request.target.id for request in world.live if request.target is not None]
         assert world.board.budget.running <= len(flying)
+        looked_at = [look.address.name for look in world.looks]
+        assert len(set(looked_at)) == len(looked_at), "one at a time"
         for target in world.targets:
             slot = world.board.slot(target)
+            assert slot.address.is_probing or slot.address.name not in looked_at
             assert slot.in_flight == flying.count(target.id)
             world.check_places(slot)
             world.check_models(slot)
@@ -491,6 +540,8 @@ class Walk(RuleBasedStateMachine):
         world = self.world
         while world.live:
             world.leave(world.live[0])
+        while world.looks:
+            world.end_look(world.looks[0], CANCELLED)
         assert world.board.budget.running == 0
         for target in world.targets:
             slot = world.board.slot(target)

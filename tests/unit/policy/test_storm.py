@@ -24,6 +24,7 @@ from llm_proxy.domain.faults import (
     SERVER_ERROR,
     SILENT,
     Fault,
+    Mark,
 )
 from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
@@ -31,7 +32,7 @@ from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.policy.limits_seen import Advice
 from llm_proxy.policy.plan import Plan
 from llm_proxy.policy.retry import RetryConfig
-from llm_proxy.policy.slot import Standing
+from llm_proxy.policy.slot import Address, Standing
 
 from .build import Ending, Failure, targets, upstream
 
@@ -42,6 +43,7 @@ class Storm:
     Attributes:
         asked: (time, target id) of every attempt.
         ends: End per request, `answered` or why it was given up.
+        looked: (time, target id) of every connection beside a request.
     """
 
     def __init__(self, board: Board, candidates: tuple[Target, ...], seed: int = 1) -> None:
@@ -50,6 +52,8 @@ class Storm:
         self.random = Random(seed)
         self.asked: list[tuple[float, str]] = []
         self.ends: list[str] = []
+        self.looked: list[tuple[float, str]] = []
+        self._looks: list[tuple[float, int, Address, Fault | None]] = []
 
     def run(self, arrivals: list[float], answer: Callable[[str, float], Ending]) -> None:
         """Let requests arrive; each attempt takes what its failure says, else 0.2 s."""
@@ -60,6 +64,8 @@ class Storm:
         heapq.heapify(queue)
         number = len(arrivals)
         while queue:
+            while self._looks and self._looks[0][0] <= queue[0][0]:
+                self._end_look()
             now, _, plan, target, ending = heapq.heappop(queue)
             number += 1
             if target is not None and ending is None:
@@ -76,6 +82,8 @@ class Storm:
                 limit = self.board.slot(step.target).standing("m", now)
                 assert limit is not Standing.BANNED
                 plan.began(step.target, now)
+                for look in step.looks:
+                    self._look(look, now, answer)
                 ending = answer(step.target.id, now)
                 took_s = ending.took_s if isinstance(ending, Failure) else 0.2
                 heapq.heappush(queue, (now + took_s, number, plan, step.target, ending))
@@ -83,6 +91,27 @@ class Storm:
                 self.ends.append(step.reason)
                 assert plan.attempts <= self.board.config.max_retries + 1
                 assert plan.waited_s <= self.board.config.max_wait_s + 1e-6
+
+        while self._looks:
+            self._end_look()
+
+    def _look(self, target: Target, now: float, answer: Callable[[str, float], Ending]) -> None:
+        """Connect beside a request, as long as a connection takes."""
+        address = self.board.begin_look(target, now)
+        if address is None:
+            return
+        ending = answer(target.id, now)
+        fault = ending.fault if isinstance(ending, Failure) else ending
+        took_s = ending.took_s if isinstance(ending, Failure) else 0.02
+        if fault is not None and fault.mark is not Mark.ADDRESS:
+            fault = None
+        self.looked.append((now, target.id))
+        entry = (now + took_s, len(self.looked), address, fault)
+        heapq.heappush(self._looks, entry)
+
+    def _end_look(self) -> None:
+        at, _, address, fault = heapq.heappop(self._looks)
+        self.board.looked(address, fault, at, rng=self.random.random)
 
     def _fail(self, plan: Plan, target: Target, ending: Ending, now: float) -> None:
         failure = ending if isinstance(ending, Failure) else None
@@ -145,6 +174,17 @@ def test_a_black_hole_is_learnt_by_the_requests_that_are_under_way_when_it_opens
     assert set(storm.ends) == {"answered"}
     slow = [at for at, name in storm.asked if name[0] == "a"]
     assert len(slow) <= 0.1 * len(ARRIVALS)
+
+
+def test_a_black_hole_that_is_known_costs_no_request_any_time() -> None:
+    storm = Storm(Board(TWO), TWO)
+    hole = Failure(CONNECT_TIMEOUT, None, 3.0)
+    storm.run(ARRIVALS, lambda name, now: hole if name[0] == "a" and now < 40.0 else None)
+    asked = [at for at, name in storm.asked if name[0] == "a"]
+    assert not [at for at in asked if 3.0 < at < 40.0]
+    assert min(at for at in asked if at >= 40.0) <= 40.0 + 3.0 + 8.0
+    assert 4 <= len(storm.looked) <= 9
+    assert set(storm.ends) == {"answered"}
 
 
 def test_a_recovered_upstream_is_back_within_thirty_seconds_under_light_traffic() -> None:
