@@ -43,6 +43,8 @@ async def deliver(exchange: "Exchange", plan: Course, attempt: Attempt) -> None:
     is_chunked = exchange.is_chunked and length is None and _has_body(exchange, attempt)
     if not exchange.has_begun:
         client.write(_head(exchange, attempt, length))
+    elif comment := _comment(attempt):
+        client.write(chunk(comment) if is_chunked else comment)
     rescue = None
     if attempt.relay is not None:
         exchange.first_token_ms = exchange.elapsed_ms()
@@ -67,6 +69,7 @@ def _send_whole(exchange: "Exchange", attempt: Attempt) -> None:
     if attempt.key in body:
         body = body.replace(attempt.key, b"*" * len(attempt.key))
     if exchange.has_begun:  # only what is told anew as events comes here
+        body = _comment(attempt) + body
         exchange.client.write(chunk(body) + LAST_CHUNK if exchange.is_chunked else body)
         return
     length = _declared_length(attempt) if exchange.request.method == "HEAD" else len(body)
@@ -175,6 +178,11 @@ def _head(exchange: "Exchange", attempt: Attempt, length: int | None) -> bytes:
         drop=drop,
         extra=extra,
     )
+
+
+def _comment(attempt: Attempt) -> bytes:
+    """Return what the head would have said, had it not gone out before the answer was known."""
+    return attempt.call.comment_down() if isinstance(attempt.call, TranslatedCall) else b""
 
 
 def _declared_length(attempt: Attempt) -> int | None:

@@ -81,6 +81,11 @@ class TranslatedCall(Call, kw_only=True):
             lines.append(b"x-llm-proxy-warnings: %b\r\n" % warnings.encode())
         return lines
 
+    def comment_down(self) -> bytes:
+        """Return what `lines_down` says of the request, as a comment behind a head of our own."""
+        warnings = warnings_of(self.context)
+        return b": x-llm-proxy-warnings: %b\n\n" % warnings.encode() if warnings else b""
+
     def summary(self) -> str:
         """Return one line for the record: the formats, and what was not carried as it stood."""
         line = f"translated from {self.context.client} to {self.context.upstream}"

@@ -284,11 +284,12 @@ async def test_json_behind_an_early_head_is_told_as_a_stream(
                         "POST",
                         PATHS[client],
                         key="access-key-of-the-test",
-                        json_body=question(client, stream=True),
+                        json_body=question(client, stream=True) | {"frobnicate": 1},
                     )
                     stream = await connection.read_stream()
                     assert connection.raw.count(b"HTTP/1.1 ") == 1
                 if is_answer:
+                    assert stream.raw.count(b"dropped=frobnicate") == 1
                     assert text_of(client, stream) == "late"
                     assert ends_of(client, stream) == 1
                     assert errors_of(client, stream) == []
