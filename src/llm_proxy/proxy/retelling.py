@@ -22,6 +22,8 @@ from .relay import MAX_EVENT_BYTES
 from .translation import TranslatedCall
 
 EVENT_STREAM: Final = b"text/event-stream"
+_BEGINNINGS: Final = (b"data:", b"event:")
+"""No JSON begins so: it is a stream, whatever its type says."""
 
 
 class Retelling:
@@ -81,7 +83,7 @@ def retell(call: TranslatedCall, body: bytes, content_type: bytes) -> Told:
         content_type: Its type: some upstreams send a stream whatever was asked.
     """
     try:
-        if content_type.startswith(EVENT_STREAM):
+        if content_type.startswith(EVENT_STREAM) or body.startswith(_BEGINNINGS):
             return _gather(call, body)
         answer = call.format.read_answer(body)
         if answer.signal is not None:
@@ -98,7 +100,7 @@ def retell(call: TranslatedCall, body: bytes, content_type: bytes) -> Told:
 
 
 def _gather(call: TranslatedCall, body: bytes) -> Told:
-    """Return the JSON answer to which a stream that nobody asked for adds up."""
+    """Return what a stream adds up to that nobody asked for, or that came as something else."""
     watch, interpreter = call.format.watch(), call.interpreter
     splitter = EventSplitter(MAX_EVENT_BYTES)
     try:
@@ -107,16 +109,18 @@ def _gather(call: TranslatedCall, body: bytes) -> Told:
         return Told(fault=GARBAGE)
     if splitter.rest:
         events.append(bytes(splitter.rest) + b"\n\n")
+    told: list[bytes] = []
     for event in events:
         kind = watch.read(event)
         if kind is Kind.ERROR and watch.signal is not None:
             return Told(fault=classify(watch.signal), signal=watch.signal)
         if kind is not Kind.BROKEN:
-            interpreter.feed(event)
+            told.append(interpreter.feed(event))
     if not (watch.is_ended or watch.is_finished):
         return Told(fault=BODY_CUT if watch.has_content else EMPTY_ANSWER)
-    interpreter.end()
-    return Told(interpreter.gathered(), watch.usage)
+    told.append(interpreter.end())
+    made = b"".join(told) if call.is_stream else interpreter.gathered()
+    return Told(made, watch.usage)
 
 
 def _failed(error: AnswerError) -> RewriteError:

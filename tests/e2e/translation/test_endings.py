@@ -431,3 +431,19 @@ KEEPALIVE = {
     "messages": b'event: ping\ndata: {"type": "ping"}\n\n',
     "responses": b": keepalive\n\n",
 }
+
+
+@each_pair
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
+async def test_a_stream_under_a_wrong_name_is_a_stream(
+    worlds: Worlds, client: str, upstream: str, kind: str
+) -> None:
+    world = worlds(upstream)
+    script = STREAMS[upstream](WORDS, framing="close", content_type=kind)
+    world.provider.reply(script)
+    stream = await world.stream(client)
+    assert text_of(client, stream) == "Hello wörld"
+    assert ends_of(client, stream) == 1
+    got = await world.generate(client)
+    assert got.status == 200
+    assert "Hello wörld" in got.body.decode()
