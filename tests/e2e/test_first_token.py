@@ -84,7 +84,7 @@ async def test_a_slow_stream_is_left_for_a_key_that_has_got_free_meanwhile(scene
 async def test_a_stream_whose_head_never_comes_is_left_before_clients_give_up(
     tmp_path: Path,
 ) -> None:
-    async with Provider() as a, Provider() as b:
+    async with Provider(limit_s=240) as a, Provider() as b:
         a.reply([hang()], path=CHAT)
         lower = B.replace("max_concurrency = 1", "")
         async with proxy_of(tmp_path, (a, 'key = "ka"'), (b, lower)) as proxy:

@@ -31,9 +31,9 @@ from tests.support.scripts import Script, hang, wait
 from .weather import EMBEDDINGS, FRIEND, ID, MODEL, OWNER, Desk, Layout, Upstream, Weather, tables
 
 WORKERS = 24
-LIMITED_S = 30.0
-GROWTH = 1.25
-"""Resident memory after all requests, against a third of them; tables and rings fill up first."""
+ROOM_BYTES = 20 * 1024 * 1024
+"""How much resident memory may differ after 2,000 more requests: bodies of 2 MB from several
+clients at once leave holes, and no more than that stays (measured: flat over 7,000)."""
 UNSURE = {"client_gone", "cancelled", "deadline"}
 """Faults of attempts that may have ended before anything was written."""
 
@@ -306,7 +306,7 @@ async def test_and_in_thousands_of_requests_memory_does_not_grow(
         early = storm.scene.proxy.resident_bytes()
         await storm.rage(2_000)
         await storm.calm_down()
-        assert storm.scene.proxy.resident_bytes() < early * GROWTH
+        assert storm.scene.proxy.resident_bytes() < early + ROOM_BYTES
         await storm.check_records()
         await storm.check_places()
         await storm.check_stop()
