@@ -6,7 +6,9 @@ Ranks, best first:
    target of higher priority is clean: the way back into service. One whose address could not be
    reached is looked at by a connection beside the request instead, if there is anybody else;
 2. clean targets, then spent ones; those of an address that has just failed this request come
-   after both of other addresses;
+   after both of other addresses, and last who broke an answer that is to be gone on with. That
+   is no retry: the budget keeps outages from being multiplied, and streams that break one by one
+   are none. Many that break together open the breaker, and from there on it needs the budget;
 3. waiting in line for a place, where clean or spent ones are left that are only full;
 4. doubtful ones: half-open, limited by guess, open, dead. As a retry they need the budget;
 5. targets this request has tried already, after their pause; within the budget;
@@ -36,6 +38,8 @@ from .slot import Slot, Standing
 
 FOREVER = float("inf")
 DOWN = (Standing.OPEN, Standing.DEAD)
+TRIED = 2
+"""More than any failure of others puts a target behind."""
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -105,15 +109,17 @@ class Past:
             again; infinite = never.
         failed_addresses: Addresses whose other targets come last.
         done_addresses: Addresses whose other targets cannot help.
+        is_broken: An answer broke behind its first content, and somebody is to go on with it.
         is_first: Nobody has been asked yet; targets were only passed over.
     """
 
-    __slots__ = ("done_addresses", "failed_addresses", "is_first", "tried")
+    __slots__ = ("done_addresses", "failed_addresses", "is_broken", "is_first", "tried")
 
     def __init__(self) -> None:
         self.tried: dict[str, float] = {}
         self.failed_addresses: set[str] = set()
         self.done_addresses: set[str] = set()
+        self.is_broken = False
         self.is_first = False
 
 
@@ -182,12 +188,15 @@ class _Left:
 
     Attributes:
         probes: Half-open ones.
-        wanted: Untried clean and spent ones, by rank: the address has failed, spent.
+        is_broken: An answer is to be gone on with.
+        wanted: Clean and spent ones that are untried or may go on, by rank: how far they have
+            failed (1 = the address has; `TRIED` more = it was asked), spent.
         doubtful: Other untried ones, by rank: standing, the address has failed.
-        full: Untried clean and spent ones that have no place.
+        full: Those of them that have no place.
         full_doubtful: Other ones that have no place, tried ones included.
         ready: Tried ones whose pause is over, by rank likewise.
-        pausing: Tried ones and the loop times at which their pauses end.
+        pausing: Tried ones, the loop times at which their pauses end, and whether each may then
+            go on.
         bans: Loop times at which bans end.
         clean_bans: Those of them behind which an untried target without any doubt waits.
     """
@@ -198,20 +207,22 @@ class _Left:
         "doubtful",
         "full",
         "full_doubtful",
+        "is_broken",
         "pausing",
         "probes",
         "ready",
         "wanted",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_broken: bool) -> None:
+        self.is_broken = is_broken
         self.probes: list[Slot] = []
-        self.wanted: dict[tuple[bool, Standing], list[Slot]] = {}
+        self.wanted: dict[tuple[int, Standing], list[Slot]] = {}
         self.doubtful: dict[tuple[Standing, bool], list[Slot]] = {}
         self.full: list[Slot] = []
         self.full_doubtful: list[Slot] = []
         self.ready: dict[tuple[Standing, bool], list[Slot]] = {}
-        self.pausing: list[tuple[float, Slot]] = []
+        self.pausing: list[tuple[float, Slot, bool]] = []
         self.bans: list[float] = []
         self.clean_bans: list[float] = []
 
@@ -226,15 +237,16 @@ class _Left:
         may_ask_down: bool,
     ) -> None:
         """Take in one that may be asked now, if it has a place."""
-        is_wanted = not is_tried and standing <= Standing.SPENT
+        is_wanted = standing <= Standing.SPENT and (not is_tried or self.is_broken)
         if standing in DOWN and not (is_tried or may_ask_down):
             return
         if slot.is_full:
             (self.full if is_wanted else self.full_doubtful).append(slot)
+        elif is_wanted:
+            failed = has_failed + (TRIED if is_tried else 0)
+            self.wanted.setdefault((failed, standing), []).append(slot)
         elif is_tried:
             self.ready.setdefault((standing, has_failed), []).append(slot)
-        elif is_wanted:
-            self.wanted.setdefault((has_failed, standing), []).append(slot)
         elif standing is Standing.HALF_OPEN and may_probe:
             self.probes.append(slot)
         else:
@@ -242,16 +254,16 @@ class _Left:
 
     def line(self, slots: list[Slot]) -> Line:
         """Return the line of `slots`."""
-        ends = [until for until, _ in self.pausing]
+        ends = [until for until, _, _ in self.pausing]
         return Line(slots, min(self.bans + ends, default=FOREVER))
 
 
 def _sort(
     slots: list[Slot], model: str, now: float, past: Past | None, *, may_ask_down: bool
 ) -> _Left:
-    left = _Left()
     is_first = past is None or past.is_first
     past = past or Past()
+    left = _Left(is_broken=past.is_broken)
     for slot in slots:
         if slot.is_paused:
             continue
@@ -266,7 +278,8 @@ def _sort(
             if again_at is None and slot.health_for(model, now) <= Standing.SPENT:
                 left.clean_bans.append(until)
         elif again_at is not None and again_at > now:
-            left.pausing.append((again_at, slot))
+            goes_on = left.is_broken and standing <= Standing.SPENT
+            left.pausing.append((again_at, slot, goes_on))
         else:
             left.add(
                 slot,
@@ -288,10 +301,10 @@ def _untried(
 ) -> Pick | None:
     """Return the probe, or the best target that can be had for free."""
     wanted: Slot | None = None
-    standing = Standing.CLEAN
+    failed, standing = 0, Standing.CLEAN
     if left.wanted:
-        rank = min(left.wanted)
-        wanted, standing = best(left.wanted[rank], rng, affinity, second), rank[1]
+        failed, standing = rank = min(left.wanted)
+        wanted = best(left.wanted[rank], rng, affinity, second)
     probes = left.probes
     looks: tuple[Target, ...] = ()
     if probes and wanted is not None:
@@ -302,6 +315,7 @@ def _untried(
     if wanted is None:
         return None
     why = "healthy" if standing is Standing.CLEAN else "spent"
+    why = "again" if failed >= TRIED else why
     return Pick(wanted.target, why, standing=standing, looks=looks)
 
 
@@ -342,9 +356,9 @@ def _wait(
     awaited = min(left.bans if may_doubt else left.clean_bans, default=None)
     waits = [] if awaited is None else [Wait(awaited, "limit")]
     if may_doubt and left.pausing:
-        until, slot = min(left.pausing, key=lambda pause: pause[0])
-        if board.budget.allows(slot.tokens, now):
-            waits.append(Wait(until, "back-off", True))
+        until, slot, goes_on = min(left.pausing, key=lambda pause: pause[0])
+        if goes_on or board.budget.allows(slot.tokens, now):
+            waits.append(Wait(until, "back-off", not goes_on))
         else:
             is_denied = True
     fitting = [wait for wait in waits if wait.until < latest]

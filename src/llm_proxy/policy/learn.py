@@ -11,7 +11,7 @@ from llm_proxy.domain.faults import Fault, Mark
 from .breaker import HALF_OPEN, breaker_for
 from .cooldown import limit_for
 from .limits_seen import Advice
-from .retry import RetryConfig
+from .retry import BREAKS, RetryConfig
 from .slot import Address, Slot
 
 NO_PROBE, TARGET_PROBE, ADDRESS_PROBE, MODEL_PROBE = 0, 1, 2, 4
@@ -45,11 +45,16 @@ def end_probe(slot: Slot, model: str, probe: int) -> None:
 
 
 def committed(slot: Slot, model: str, now: float, spent_s: float | None) -> None:
-    """Learn from a stream that has begun to answer; failures in a row count on to its end."""
+    """Learn from a stream that has begun to answer; failures in a row count on to its end.
+
+    Where streams broke, another beginning proves nothing, or whoever breaks every stream would be
+    well again with each of them. Such a target stays half-open until one has come to its end, and
+    others may begin meanwhile, one at a time.
+    """
     slot.death.revive()
     failing = slot.failing.get(model)
     for breaker in (slot.breaker, slot.address.breaker, failing):
-        if breaker is not None and breaker.until is not None:
+        if breaker is not None and breaker.until is not None and breaker.cause not in BREAKS:
             breaker.close()
     _learn_limits(slot, model, now, spent_s)
 

@@ -143,7 +143,7 @@ class Plan:
             if waiting.is_on(now):
                 return wait
             held = waiting.book(now)
-            self._is_granted = self._is_granted or wait.ticket is None
+            self._is_granted = self._is_granted or wait.is_retry or wait.why == "limit"
         chosen = choose(
             self._board,
             self._candidates,
@@ -178,7 +178,7 @@ class Plan:
             waiting = self._waiting = Waiting(self._board, self._waited_s)
             if isinstance(step, Line) and not waiting.may_line_up():
                 return self.next(now, rng)
-        if isinstance(step, Wait) and step.is_retry:
+        if isinstance(step, Wait) and step.why == "back-off":
             self._backoffs += 1
         return waiting.begin(step, now, self._deadline)
 
@@ -269,10 +269,7 @@ class Plan:
             rng=rng,
             config=self._config,
         )
-        if isinstance(verdict, GiveUp):
-            self._end = verdict
-            return cool_s
-        self._remember(target, fault, verdict)
+        self._reopen(target, fault, verdict)
         return cool_s
 
     def pass_over(self, target: Target) -> None:
@@ -301,7 +298,7 @@ class Plan:
         the loop time at which the client must have more.
         """
         self._deadline = deadline
-        self._is_committed = False
+        self._is_committed = self._is_single_shot = False
         verdict = after_break(
             fault,
             attempts=self._counted,
@@ -313,6 +310,8 @@ class Plan:
             config=self._config,
         )
         self._reopen(target, fault, verdict)
+        if self._past is not None:
+            self._past.is_broken = True
 
     def rephrased(self, target: Target, fault: Fault, now: float) -> None:
         """Let a target be asked again at once, in other words: it refused a form, no request.

@@ -79,6 +79,7 @@ class Waiting:
         self.wait = step
         if step.is_retry:
             budget.pause(step.until)
+        if step.why == "back-off":
             return step
         behind_s = budget.queue(step.until, now) * config.wake_gap_s
         spare_s = min(deadline, longest) - step.until

@@ -1,5 +1,9 @@
 """Who may go on with an answer that broke behind its first content."""
 
+import heapq
+from collections.abc import Callable
+from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,11 +22,13 @@ from llm_proxy.domain.faults import (
     TEXT_DIFFERS,
     Fault,
 )
+from llm_proxy.domain.target import Target
 from llm_proxy.policy.board import Board
 from llm_proxy.policy.chain import Chain
 from llm_proxy.policy.choose import Pick, Wait
 from llm_proxy.policy.plan import Plan
 from llm_proxy.policy.retry import FOREVER, GiveUp, RetryConfig, TryAgain, after_break
+from llm_proxy.policy.slot import Standing
 
 from .build import middle, targets, upstream
 
@@ -99,6 +105,123 @@ def test_the_only_target_is_asked_again_after_a_pause() -> None:
     step = plan.next(0.0, middle)
     assert isinstance(step, Wait)
     assert isinstance(plan.next(step.until, middle), Pick)
+
+
+def test_an_answer_goes_on_at_the_only_target_however_many_retries_are_in_progress() -> None:
+    board = Board(ONE)
+    board.budget.running = 10
+    plan = Plan(board, ONE, model="m")
+    broken(plan, 0.0)
+    wait = plan.next(0.0, middle)
+    assert isinstance(wait, Wait)
+    assert (wait.why, wait.is_retry) == ("back-off", False)
+    step = plan.next(wait.until, middle)
+    assert isinstance(step, Pick)
+    assert (step.why, step.is_retry) == ("again", False)
+    plan.began(step.target, wait.until)
+    assert board.budget.in_progress(wait.until) == 10, "it takes no other request's place"
+
+
+def test_it_needs_the_budget_where_answers_keep_breaking() -> None:
+    board = Board(ONE)
+    board.budget.running = 10
+    plan = Plan(board, ONE, model="m")
+    broken(plan, 0.0)
+    wait = plan.next(0.0, middle)
+    assert isinstance(wait, Wait)
+    for _ in range(2):  # meanwhile others break too
+        probe = board.begin(ONE[0], "m", 0.01)
+        board.failed(ONE[0], "m", STREAM_CUT, 0.01, rng=middle, probe=probe)
+    assert plan.next(wait.until, middle) == GiveUp("budget")
+
+
+def test_a_target_that_breaks_streams_is_not_well_again_because_another_begins() -> None:
+    board = Board(ONE)
+    slot = board.slot(ONE[0])
+    for _ in range(3):
+        board.begin(ONE[0], "m", 0.0)
+        board.failed(ONE[0], "m", STREAM_CUT, 0.0, rng=middle)
+    probe = board.begin(ONE[0], "m", 1.5)
+    assert slot.standing("m", 1.5) is Standing.OPEN
+    board.committed(ONE[0], "m", 1.6, probe=probe)
+    assert slot.standing("m", 1.6) is Standing.HALF_OPEN, "another one may begin"
+    board.succeeded(ONE[0], "m", 9.0)
+    assert slot.standing("m", 9.0) is Standing.CLEAN
+
+
+class Streams:
+    """Streams that overlap, some of which break somewhere in five seconds; each goes on twice.
+
+    Attributes:
+        attempts: All that were made.
+        whole: Requests that got all of their answer.
+    """
+
+    def __init__(self, upstreams: int, per_second: int, share: float) -> None:
+        candidates = targets(*(upstream(name) for name in "abc"[:upstreams]))
+        board = Board(candidates)
+        self._chance = Random(1).random
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._number = 0
+        self._share = share
+        self.attempts = 0
+        self.whole = 0
+        for number in range(60 * per_second):
+            plan = Plan(board, candidates, model="m")
+            self._at(number / per_second, partial(self._step, plan, 0))
+        while self._events:
+            now, _, event = heapq.heappop(self._events)
+            event(now)
+
+    def _at(self, at: float, event: Callable[[float], None]) -> None:
+        self._number += 1
+        heapq.heappush(self._events, (at, self._number, event))
+
+    def _step(self, plan: Plan, rescues: int, now: float) -> None:
+        step = plan.next(now, self._chance)
+        if isinstance(step, Wait):
+            self._at(step.until, partial(self._step, plan, rescues))
+        elif isinstance(step, Pick):
+            self.attempts += 1
+            plan.began(step.target, now)
+            self._at(now + 0.2, partial(self._flow, plan, rescues, step.target))
+
+    def _flow(self, plan: Plan, rescues: int, target: Target, now: float) -> None:
+        plan.committed(now)
+        if self._chance() < self._share:
+            self._at(now + 5 * self._chance(), partial(self._break, plan, rescues, target))
+        else:
+            self._at(now + 5, partial(self._end, plan, target))
+
+    def _end(self, plan: Plan, target: Target, now: float) -> None:
+        plan.answered(target, now)
+        self.whole += 1
+
+    def _break(self, plan: Plan, rescues: int, target: Target, now: float) -> None:
+        plan.failed(target, STREAM_CUT, now, rng=self._chance)
+        if rescues < 2:
+            plan.resume(target, STREAM_CUT, now, deadline=now + 200, rng=self._chance)
+            self._step(plan, rescues + 1, now)
+
+
+@pytest.mark.parametrize(("per_second", "most"), [(2, 3.0), (20, 1.8), (100, 1.4)])
+@pytest.mark.parametrize("upstreams", [1, 2])
+def test_where_every_stream_breaks_the_more_there_are_the_fewer_are_gone_on_with(
+    upstreams: int, per_second: int, most: float
+) -> None:
+    streams = Streams(upstreams, per_second, 1.0)
+    assert streams.attempts <= most * 60 * per_second
+
+
+@pytest.mark.parametrize("per_second", [2, 20, 100])
+def test_where_some_streams_break_nearly_all_are_gone_on_with_at_the_only_target(
+    per_second: int,
+) -> None:
+    streams = Streams(1, per_second, 0.05)
+    assert streams.whole >= 0.995 * 60 * per_second
+    streams = Streams(1, per_second, 0.3)
+    assert streams.whole >= 0.94 * 60 * per_second
+    assert streams.attempts <= 1.45 * 60 * per_second
 
 
 def test_a_target_that_refuses_the_form_is_asked_again_at_once_in_other_words() -> None:
